@@ -1,0 +1,90 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { ObservabilitySettings } from "../config/ObservabilityConfig.ts"
+import type { MetricFrame } from "../metrics/MetricFrame.ts"
+import type { MetricStore } from "../metrics/MetricStore.ts"
+import type { BatchProcessor, Policy } from "../pipe/BatchProcessor.ts"
+import type { Exporter } from "../pipe/Exporter.ts"
+import type { LedgerSnapshot } from "../pipe/Ledger.ts"
+import type { SpanData } from "../tracing/SpanData.ts"
+
+/** Who is observed: one per process. */
+export interface ServiceResource {
+  readonly service: string
+  readonly version: string
+  /** Unique per process start. */
+  readonly instance: string
+  readonly env: string
+}
+
+/** How one backend does. `degraded` still works, `down` loses what its buffer cannot hold. */
+export interface ComponentReport {
+  readonly name: string
+  readonly kind: string
+  readonly status: "starting" | "up" | "degraded" | "down"
+  /** One line for people: why it is not up. */
+  readonly reason: string | undefined
+  readonly signals: ReadonlyArray<SignalReport>
+}
+
+export interface SignalReport {
+  readonly signal: "metrics" | "spans"
+  readonly ledger: LedgerSnapshot
+  readonly queuedItems: number
+  readonly queuedBytes: number
+  readonly oldestAgeMillis: number
+  readonly lastError: { readonly message: string; readonly at: number } | undefined
+}
+
+/** Two backends of one name, or two providers of one history: the message says which to rename or remove. */
+export class CompositionError extends Schema.TaggedError<CompositionError>()("CompositionError", {
+  message: Schema.String
+}) {}
+
+/** What a backend tells the hub about itself; it stands as long as the backend's scope is open. */
+export interface Listener {
+  /** Unique in the composition; `"postgres"`, `"prometheus"`, …. */
+  readonly name: string
+  readonly kind: string
+  /** Called for every ended, sampled span, synchronously. What it throws is swallowed and counted. */
+  readonly onSpan?: (span: SpanData) => void
+  /** Brings everything recorded so far to the sink and waits for it. */
+  readonly flush?: Effect.Effect<void>
+  readonly report: () => ComponentReport
+}
+
+/**
+ * The hub of a program: it holds the metric store and the listeners. `Telemetry.layer` is one constant Layer; every backend
+ * Layer is built on it, so that backends merged side by side share it.
+ */
+export class Telemetry extends Context.Service<Telemetry, {
+  readonly store: MetricStore
+  /** The settings in force. Read them where they are used, never capture them: they may change while running. */
+  readonly settings: () => ObservabilitySettings
+  readonly resource: ServiceResource
+  readonly register: (listener: Listener) => Effect.Effect<void, CompositionError, Scope.Scope>
+  /** Claims the only place for a history service; fails with a message that says which two want it. */
+  readonly claim: (service: string, owner: string) => Effect.Effect<void, CompositionError, Scope.Scope>
+  /**
+   * A pipe for metric frames: takes one from the store at every point of the time grid and offers it to a `BatchProcessor`;
+   * flushed and drained when the scope closes. Frames queued too long are merged, so that totals are never lost.
+   */
+  readonly exportFrames: (options: {
+    readonly name: string
+    readonly exporter: Exporter<MetricFrame>
+    /** Milliseconds; the grid is multiples of it since the epoch. */
+    readonly interval: number
+    readonly policy?: Partial<Policy<MetricFrame>>
+  }) => Effect.Effect<BatchProcessor<MetricFrame>, never, Scope.Scope>
+  /** A pipe for spans; give its `offerUnsafe` to `Listener.onSpan`. */
+  readonly exportSpans: (options: {
+    readonly name: string
+    readonly exporter: Exporter<SpanData>
+    readonly policy?: Partial<Policy<SpanData>>
+  }) => Effect.Effect<BatchProcessor<SpanData>, never, Scope.Scope>
+  /** Flushes every backend, side by side, and waits for all of them. */
+  readonly flush: Effect.Effect<void>
+  readonly reports: () => ReadonlyArray<ComponentReport>
+}>()("@effect-observability/core/Telemetry") {}

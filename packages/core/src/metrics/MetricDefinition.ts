@@ -1,0 +1,187 @@
+import * as Schema from "effect/Schema"
+
+/** The kinds of metric (OpenMetrics 1.0, section 4.4, and OpenTelemetry's up-down counter). */
+export const MetricType = Schema.Literals(["counter", "upDownCounter", "gauge", "histogram", "summary"])
+export type MetricType = typeof MetricType.Type
+
+const metricName = /^[a-zA-Z_][a-zA-Z0-9_]{0,254}$/
+const labelName = /^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/
+const reservedLabels: ReadonlySet<string> = new Set(["le", "quantile"])
+
+/** Default buckets of a histogram, in seconds. */
+export const defaultBuckets: ReadonlyArray<number> = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Default quantiles of a summary with their allowed rank error. */
+export const defaultObjectives: Readonly<Record<string, number>> = { "0.5": 0.05, "0.9": 0.01, "0.99": 0.001 }
+
+/**
+ * What a metric is: declared once, as a value, and then used by recorders, backends, dashboards and alerts.
+ *
+ * Make one with `counter`, `upDownCounter`, `gauge`, `histogram` or `summary`: they keep the label names (and literal label
+ * values) in the type, so that the compiler checks every call.
+ *
+ * @example
+ * ```ts
+ * const OrdersPlaced = MetricDefinition.counter("orders_placed_total", {
+ *   help: "Orders accepted, by sales channel",
+ *   labelNames: ["channel"],
+ *   labelValues: { channel: ["web", "shop"] }
+ * })
+ * ```
+ */
+export class MetricDefinition extends Schema.Class<MetricDefinition>("MetricDefinition")({
+  /** `[a-zA-Z_][a-zA-Z0-9_]*`, at most 255 characters (the document's VARCHAR(255)); no colon, it is kept for recording rules. */
+  name: Schema.String,
+  type: MetricType,
+  help: Schema.String,
+  /** Base unit in the plural: `seconds`, `bytes`; empty when it has none. */
+  unit: Schema.String,
+  labelNames: Schema.Array(Schema.String),
+  /** The only values a label may take; others are recorded as `_OTHER`. */
+  labelValues: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.String))),
+  /** Inclusive upper bounds, ascending and finite; +Inf is implied. Histograms only. */
+  buckets: Schema.optionalKey(Schema.Array(Schema.Number)),
+  /** Quantile (0 to 1) to allowed rank error. Summaries only. */
+  objectives: Schema.optionalKey(Schema.Record(Schema.String, Schema.Number)),
+  /** Counter: increase over five minutes; gauge: last value; histogram and summary: p99. */
+  alertThreshold: Schema.optionalKey(Schema.Number),
+  /** Most label sets kept apart; past it new ones share one overflow series. Defaults to the process's setting. */
+  maxSeries: Schema.optionalKey(Schema.Int)
+}) {}
+
+export declare namespace MetricDefinition {
+  type Counter<L> = MetricDefinition & { readonly type: "counter"; readonly "~labels": L }
+  type UpDownCounter<L> = MetricDefinition & { readonly type: "upDownCounter"; readonly "~labels": L }
+  type Gauge<L> = MetricDefinition & { readonly type: "gauge"; readonly "~labels": L }
+  type Histogram<L> = MetricDefinition & { readonly type: "histogram"; readonly "~labels": L }
+  type Summary<L> = MetricDefinition & { readonly type: "summary"; readonly "~labels": L }
+  type Any = MetricDefinition
+}
+
+/** A definition that cannot be used; the message names the metric, the field and the fix. */
+export class MetricDefinitionError extends Schema.TaggedError<MetricDefinitionError>()("MetricDefinitionError", {
+  metric: Schema.String,
+  field: Schema.String,
+  message: Schema.String
+}) {}
+
+/** Label values by name; literal where `labelValues` lists them. */
+export type LabelsOf<Names extends string, Values> = [Names] extends [never] ? {}
+  : { readonly [K in Names]: K extends keyof Values ? Values[K] extends ReadonlyArray<infer V> ? V : string : string }
+
+export interface DefinitionOptions<
+  Names extends string,
+  Values extends { readonly [K in Names]?: ReadonlyArray<string> }
+> {
+  readonly help: string
+  readonly unit?: string
+  readonly labelNames?: ReadonlyArray<Names>
+  readonly labelValues?: Values
+  readonly alertThreshold?: number
+  readonly maxSeries?: number
+}
+
+type Values<Names extends string> = { readonly [K in Names]?: ReadonlyArray<string> }
+
+/** A value that only rises; its name ends in `_total`. Throws `MetricDefinitionError` when the definition is invalid. */
+export const counter = <const Names extends string = never, const V extends Values<Names> = {}>(
+  name: string,
+  options: DefinitionOptions<Names, V>
+): MetricDefinition.Counter<LabelsOf<Names, V>> => build(name, "counter", options)
+
+/** A value that rises and falls by steps and may be added up over processes. Throws `MetricDefinitionError`. */
+export const upDownCounter = <const Names extends string = never, const V extends Values<Names> = {}>(
+  name: string,
+  options: DefinitionOptions<Names, V>
+): MetricDefinition.UpDownCounter<LabelsOf<Names, V>> => build(name, "upDownCounter", options)
+
+/** A value that is set. Throws `MetricDefinitionError` when the definition is invalid. */
+export const gauge = <const Names extends string = never, const V extends Values<Names> = {}>(
+  name: string,
+  options: DefinitionOptions<Names, V>
+): MetricDefinition.Gauge<LabelsOf<Names, V>> => build(name, "gauge", options)
+
+/** A distribution in fixed buckets; may be added up over processes. Throws `MetricDefinitionError`. */
+export const histogram = <const Names extends string = never, const V extends Values<Names> = {}>(
+  name: string,
+  options: DefinitionOptions<Names, V> & { readonly buckets?: ReadonlyArray<number> }
+): MetricDefinition.Histogram<LabelsOf<Names, V>> =>
+  build(name, "histogram", options, { buckets: options.buckets ?? defaultBuckets })
+
+/** Quantiles computed in the process; cannot be added up over processes. Throws `MetricDefinitionError`. */
+export const summary = <const Names extends string = never, const V extends Values<Names> = {}>(
+  name: string,
+  options: DefinitionOptions<Names, V> & { readonly objectives?: Readonly<Record<string, number>> }
+): MetricDefinition.Summary<LabelsOf<Names, V>> =>
+  build(name, "summary", options, { objectives: options.objectives ?? defaultObjectives })
+
+/** What is wrong with a definition, or `undefined`: for names that come from data and must not throw. */
+export const problem = (
+  definition: Pick<MetricDefinition, "name" | "type" | "labelNames"> & Partial<MetricDefinition>
+): MetricDefinitionError | undefined => {
+  const wrong = (field: string, message: string) =>
+    new MetricDefinitionError({
+      metric: quote(definition.name),
+      field,
+      message: `metric ${quote(definition.name)}: ${field} ${message}`
+    })
+  const { buckets, labelNames, labelValues, name, objectives, type } = definition
+  if (typeof name !== "string" || !metricName.test(name) || /^_+$/.test(name) || name.startsWith("__")) {
+    return wrong("name", "must match [a-zA-Z_][a-zA-Z0-9_]* (at most 255 characters, not underscores alone, no leading __)")
+  }
+  const seen = new Set<string>()
+  for (const label of labelNames) {
+    if (typeof label !== "string" || !labelName.test(label) || label.startsWith("__") || /^_+$/.test(label)) {
+      return wrong("labelNames", `has ${quote(label)}: a label name must match [a-zA-Z_][a-zA-Z0-9_]* and not start with __`)
+    }
+    if (reservedLabels.has(label)) return wrong("labelNames", `has ${quote(label)}, which Prometheus reserves: choose another name`)
+    if (seen.has(label)) return wrong("labelNames", `has ${quote(label)} twice: keep one`)
+    seen.add(label)
+  }
+  for (const label of Object.keys(labelValues ?? {})) {
+    if (!seen.has(label)) return wrong("labelValues", `names ${quote(label)}, which is not in labelNames: add it there`)
+  }
+  if (type === "histogram") {
+    if (buckets === undefined || buckets.length === 0) return wrong("buckets", "needs at least one bound")
+    if (buckets.length > 512) return wrong("buckets", `has ${buckets.length} bounds: at most 512`)
+    for (let i = 0; i < buckets.length; i++) {
+      const bound = buckets[i]!
+      if (!Number.isFinite(bound)) return wrong("buckets", "must be finite (+Inf is implied)")
+      if (i > 0 && bound <= buckets[i - 1]!) return wrong("buckets", `must ascend: ${bound} comes after ${buckets[i - 1]}`)
+    }
+  }
+  if (type === "summary") {
+    for (const [q, error] of Object.entries(objectives ?? {})) {
+      if (!(Number(q) >= 0 && Number(q) <= 1)) return wrong("objectives", `has quantile ${quote(q)}: use 0 to 1`)
+      if (!(error >= 0 && error <= 1)) return wrong("objectives", `has error ${error} for ${q}: use 0 to 1`)
+    }
+  }
+  return undefined
+}
+
+const build = (
+  name: string,
+  type: MetricType,
+  options: DefinitionOptions<string, Values<string>>,
+  extra: { readonly buckets?: ReadonlyArray<number>; readonly objectives?: Readonly<Record<string, number>> } = {}
+): any => {
+  const fields = {
+    name,
+    type,
+    help: options.help,
+    unit: options.unit ?? "",
+    labelNames: options.labelNames ?? [],
+    ...(options.labelValues === undefined ? {} : { labelValues: options.labelValues as Record<string, ReadonlyArray<string>> }),
+    ...(options.alertThreshold === undefined ? {} : { alertThreshold: options.alertThreshold }),
+    ...(options.maxSeries === undefined ? {} : { maxSeries: options.maxSeries }),
+    ...extra
+  }
+  const found = problem(fields)
+  if (found !== undefined) throw found
+  return Object.freeze(new MetricDefinition(fields))
+}
+
+const quote = (text: unknown): string => {
+  const short = JSON.stringify(String(text)) ?? ""
+  return short.length > 80 ? `${short.slice(0, 80)}…"` : short
+}

@@ -1,0 +1,69 @@
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Exporter } from "./Exporter.ts"
+import type { LedgerSnapshot } from "./Ledger.ts"
+
+/** How one queue behaves. Every duration is measured on the monotonic clock. */
+export interface Policy<in out A> {
+  /** Most items held, in flight included. */
+  readonly maxItems: number
+  /** Most bytes held, in flight included, as `weigh` estimates them. */
+  readonly maxBytes: number
+  /** Most items per batch. */
+  readonly batchSize: number
+  /** A batch that is not full leaves after this time. */
+  readonly flushInterval: Duration.Input
+  /** Deadline of one attempt; then it is abandoned (not awaited) and counts as a retryable failure. */
+  readonly attemptTimeout: Duration.Input
+  /** Tries per batch, 1 or more; `Infinity` keeps trying while the buffer lasts. */
+  readonly maxAttempts: number
+  /** First delay between attempts; doubles each time, with jitter, up to `maxBackoff`. Also caps `retryAfter`. */
+  readonly backoff: Duration.Input
+  readonly maxBackoff: Duration.Input
+  /** Hard limit for the drain when the scope closes; what is left is dropped as `"shutdown"`. */
+  readonly drainDeadline: Duration.Input
+  /**
+   * What gives way when the queue is full: the item that comes (`"newest"`), the one that waited longest (`"oldest"`), or
+   * nobody: `merge` joins the lightest adjacent pair that was never attempted into one item.
+   */
+  readonly overflow: "newest" | "oldest" | { readonly merge: (older: A, newer: A) => A }
+  /** Estimated size in bytes of one item. */
+  readonly weigh: (item: A) => number
+  /** How many the ledger counts for one item; 1 unless merged. */
+  readonly count: (item: A) => number
+}
+
+export interface BatchProcessor<in A> {
+  /** Takes one item, now or never: `false` when it was refused and counted. Never throws, never waits. */
+  readonly offerUnsafe: (item: A) => boolean
+  /** Sends all that was offered before the call and waits until it is settled (delivered, or given up). */
+  readonly flush: Effect.Effect<void>
+  readonly ledger: () => LedgerSnapshot
+  readonly status: () => ProcessorStatus
+}
+
+export interface ProcessorStatus {
+  readonly queuedItems: number
+  readonly queuedBytes: number
+  /** Age of the oldest item not yet settled, in milliseconds; 0 when there is none. */
+  readonly oldestAgeMillis: number
+  /** Consecutive failed attempts; 0 when the last one succeeded. */
+  readonly failures: number
+  readonly lastError: string | undefined
+  /** Wall time of the last failure, milliseconds since the epoch. */
+  readonly lastErrorAt: number | undefined
+  /** Wall time of the last success, milliseconds since the epoch. */
+  readonly lastSuccessAt: number | undefined
+}
+
+export declare const make: <A>(
+  exporter: Exporter<A>,
+  policy: Policy<A>,
+  options?: {
+    /** Called after each settled batch with the seconds from its first attempt to its end. */
+    readonly onSettled?: (seconds: number, items: number) => void
+    /** Called whenever items are dropped or rejected, with the ledger's reason. */
+    readonly onLoss?: (count: number, reason: string) => void
+  }
+) => Effect.Effect<BatchProcessor<A>, never, Scope.Scope>

@@ -1,0 +1,39 @@
+/**
+ * An ended span as exporters receive it: plain and immutable.
+ *
+ * Times are nanoseconds since the Unix epoch. Ids are lower-case hex, 32 digits for a trace and 16 for a span
+ * (W3C Trace Context, section 3.2.2).
+ */
+export interface SpanData {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string | undefined
+  readonly name: string
+  readonly kind: SpanKind
+  readonly startTime: bigint
+  readonly endTime: bigint
+  readonly status: SpanStatus
+  /** What failed, at most one line; `undefined` unless `status` is `"error"`. */
+  readonly statusMessage: string | undefined
+  readonly attributes: ReadonlyMap<string, unknown>
+  readonly events: ReadonlyArray<SpanEvent>
+  readonly links: ReadonlyArray<SpanLinkData>
+}
+
+export type SpanKind = "internal" | "server" | "client" | "producer" | "consumer"
+
+/** OpenTelemetry status codes: `"unset"` is how a success ends, only an explicit success is `"ok"`. */
+export type SpanStatus = "unset" | "ok" | "error"
+
+export interface SpanEvent {
+  readonly name: string
+  /** Nanoseconds since the Unix epoch. */
+  readonly time: bigint
+  readonly attributes: Readonly<Record<string, unknown>>
+}
+
+export interface SpanLinkData {
+  readonly traceId: string
+  readonly spanId: string
+  readonly attributes: Readonly<Record<string, unknown>>
+}
