@@ -1,0 +1,47 @@
+import type { MetricDefinition, MetricDefinitionError } from "./MetricDefinition.ts"
+import type { MetricFrame, Series } from "./MetricFrame.ts"
+
+/**
+ * The only place that aggregates. One write per record, into typed arrays; listeners read it: Prometheus cumulative values
+ * at scrape time, push backends the increase since their last frame.
+ */
+export interface MetricStore {
+  /** Families in order of declaration; those of which nothing was recorded have no series. */
+  readonly families: () => ReadonlyArray<MetricFamily>
+  readonly family: (name: string) => MetricFamily | undefined
+  /** Declares a metric; the same definition twice is fine. Returns what is wrong (invalid, or declared before as another type). */
+  readonly declare: (definition: MetricDefinition) => MetricDefinitionError | undefined
+  /** A reader with its own baseline: each `take` holds exactly what happened since the one before it. */
+  readonly frames: () => FrameReader
+  /** Hands over single values of some metrics as they are recorded, at most `capacity` between two `take`s. */
+  readonly tap: (options: { readonly capacity: number; readonly matches?: (definition: MetricDefinition) => boolean }) => Tap
+  /** Records refused, by reason: `invalid_value`, `invalid_name`, `wrong_type`, `cardinality` (counted, though kept in the overflow series), …. */
+  readonly refusals: () => Readonly<Record<string, number>>
+}
+
+export interface MetricFamily {
+  readonly definition: MetricDefinition
+  readonly series: ReadonlyArray<Series>
+  /** Counter, up-down counter: the total; gauge: the last value. Cumulative since the start of the process. */
+  readonly value: (series: Series) => number
+  /** Histogram, summary: how many values, and their sum. Cumulative. */
+  readonly count: (series: Series) => number
+  readonly sum: (series: Series) => number
+  /** Histogram: values in bucket `i` alone (`i` = number of bounds stands for +Inf). Cumulative in time, not over buckets. */
+  readonly bucket: (series: Series, i: number) => number
+  /** Summary: the value at quantile `q` (0 to 1); NaN when nothing was observed. */
+  readonly quantile: (series: Series, q: number) => number
+}
+
+export interface FrameReader {
+  /** Everything since the last `take`, or since the store began. Times are milliseconds since the epoch. */
+  readonly take: (startTime: number, endTime: number) => MetricFrame
+}
+
+export interface Tap {
+  /** What was recorded since the last call, oldest first. */
+  readonly take: () => ReadonlyArray<{ readonly series: Series; readonly value: number }>
+  /** Values that found the tap full. */
+  readonly lost: () => number
+  readonly close: () => void
+}
