@@ -56,3 +56,50 @@ export interface SummaryColumn {
   readonly sums: Float64Array
   readonly quantiles: ReadonlyArray<Float64Array>
 }
+
+/** Two adjacent frames as one: increases are added, last values are the newer frame's. No total changes. */
+export const merge = (older: MetricFrame, newer: MetricFrame): MetricFrame => ({
+  startTime: older.startTime,
+  endTime: newer.endTime,
+  sources: older.sources + newer.sources,
+  counters: { series: newer.counters.series, values: added(older.counters.values, newer.counters.values) },
+  gauges: newer.gauges,
+  histograms: {
+    series: newer.histograms.series,
+    offsets: newer.histograms.offsets,
+    buckets: added(older.histograms.buckets, newer.histograms.buckets),
+    counts: added(older.histograms.counts, newer.histograms.counts),
+    sums: added(older.histograms.sums, newer.histograms.sums),
+    mins: joined(older.histograms.mins, newer.histograms.mins, Math.min),
+    maxs: joined(older.histograms.maxs, newer.histograms.maxs, Math.max)
+  },
+  summaries: {
+    series: newer.summaries.series,
+    counts: added(older.summaries.counts, newer.summaries.counts),
+    sums: added(older.summaries.sums, newer.summaries.sums),
+    quantiles: newer.summaries.quantiles
+  }
+})
+
+/** Bytes a frame holds on to, for the queue's budget. */
+export const weigh = (frame: MetricFrame): number => {
+  const { counters, gauges, histograms, summaries } = frame
+  const scalars = counters.values.length + gauges.values.length
+  const distributions = histograms.buckets.length + 5 * histograms.counts.length + 5 * summaries.counts.length
+  return 512 + 16 * (scalars + distributions)
+}
+
+const added = (older: Float64Array, newer: Float64Array): Float64Array => {
+  const out = newer.slice()
+  for (let i = 0; i < older.length; i++) out[i]! += older[i]!
+  return out
+}
+
+const joined = (older: Float64Array, newer: Float64Array, pick: (a: number, b: number) => number): Float64Array => {
+  const out = newer.slice()
+  for (let i = 0; i < older.length; i++) {
+    const before = older[i]!
+    if (before === before) out[i] = out[i] === out[i] ? pick(before, out[i]!) : before
+  }
+  return out
+}

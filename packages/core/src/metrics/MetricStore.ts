@@ -1,4 +1,5 @@
 import type { MetricDefinition, MetricDefinitionError } from "./MetricDefinition.ts"
+import { Registry, type StoreSettings } from "./internal/Registry.ts"
 import type { MetricFrame, Series } from "./MetricFrame.ts"
 
 /**
@@ -45,3 +46,6 @@ export interface Tap {
   readonly lost: () => number
   readonly close: () => void
 }
+
+/** An empty store. `now` is wall time in milliseconds since the epoch. */
+export const make = (settings: StoreSettings, now: () => number): Registry => new Registry(settings, now)

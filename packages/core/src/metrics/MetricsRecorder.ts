@@ -1,6 +1,9 @@
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type { MetricDefinition } from "./MetricDefinition.ts"
+import * as Effect from "effect/Effect"
+import { MetricDefinition } from "./MetricDefinition.ts"
+import type { Family } from "./internal/Family.ts"
+import type { Registry } from "./internal/Registry.ts"
+import type { Series } from "./MetricFrame.ts"
 
 /** Labels a metric wants: those of its definition, or any for a metric given by name. */
 export type LabelsFor<D> = D extends string ? Readonly<Record<string, string>> : D extends { readonly "~labels": infer L } ? L : Readonly<Record<string, string>>
@@ -49,3 +52,118 @@ export class MetricsRecorder extends Context.Service<MetricsRecorder, {
   readonly observeSummaryUnsafe: <const D extends SummaryLike>(metric: D, ...rest: ValueArguments<D>) => void
   readonly bind: <const D extends MetricDefinition>(metric: D, ...rest: {} extends LabelsFor<D> ? [labels?: LabelsFor<D>] : [labels: LabelsFor<D>]) => HandleFor<D>
 }>()("@effect-observability/core/MetricsRecorder") {}
+
+type Labels = Readonly<Record<string, string>>
+type Metric = MetricDefinition | string
+
+/** The recorder of a store: one synchronous write per call, wrapped in one `Effect.sync`. */
+export const make = (registry: Registry): MetricsRecorder["Service"] => {
+  const incrementCounterUnsafe = (metric: Metric, value?: number, labels?: Labels): void =>
+    registry.increment(metric, value === undefined ? 1 : value, labels)
+  const setGaugeUnsafe = (metric: Metric, value: number, labels?: Labels): void => registry.setGauge(metric, value, labels)
+  const observeHistogramUnsafe = (metric: Metric, value: number, labels?: Labels): void =>
+    registry.observe(metric, "histogram", value, labels)
+  const observeSummaryUnsafe = (metric: Metric, value: number, labels?: Labels): void =>
+    registry.observe(metric, "summary", value, labels)
+  const recorder = {
+    incrementCounter: (metric: Metric, value?: number, labels?: Labels) =>
+      Effect.sync(() => registry.increment(metric, value === undefined ? 1 : value, labels)),
+    setGauge: (metric: Metric, value: number, labels?: Labels) => Effect.sync(() => registry.setGauge(metric, value, labels)),
+    observeHistogram: (metric: Metric, value: number, labels?: Labels) =>
+      Effect.sync(() => registry.observe(metric, "histogram", value, labels)),
+    observeSummary: (metric: Metric, value: number, labels?: Labels) =>
+      Effect.sync(() => registry.observe(metric, "summary", value, labels)),
+    incrementCounterUnsafe,
+    setGaugeUnsafe,
+    observeHistogramUnsafe,
+    observeSummaryUnsafe,
+    bind: (metric: MetricDefinition, labels?: Labels) => bind(registry, metric, labels)
+  }
+  // The generic signatures of the service check labels at compile time; at run time all metrics look alike.
+  return recorder as unknown as MetricsRecorder["Service"]
+}
+
+/** Records nothing: what a program gets when observability is switched off. */
+export const noop: MetricsRecorder["Service"] = (() => {
+  const nothing = () => Effect.void
+  const nothingUnsafe = () => {}
+  const handle = {
+    increment: nothing,
+    incrementUnsafe: nothingUnsafe,
+    set: nothing,
+    setUnsafe: nothingUnsafe,
+    observe: nothing,
+    observeUnsafe: nothingUnsafe
+  }
+  return {
+    incrementCounter: nothing,
+    setGauge: nothing,
+    observeHistogram: nothing,
+    observeSummary: nothing,
+    incrementCounterUnsafe: nothingUnsafe,
+    setGaugeUnsafe: nothingUnsafe,
+    observeHistogramUnsafe: nothingUnsafe,
+    observeSummaryUnsafe: nothingUnsafe,
+    bind: () => handle
+  } as unknown as MetricsRecorder["Service"]
+})()
+
+const bind = (registry: Registry, metric: MetricDefinition, labels: Labels | undefined) => {
+  const type = metric instanceof MetricDefinition ? metric.type : "counter"
+  const family = registry.resolve(metric, type, labels)
+  if (family === undefined) return noop.bind(metric, ...([] as unknown as [any]))
+  const series = family.find(labels)
+  switch (type) {
+    case "gauge":
+      return new Gauge(registry, family, series)
+    case "histogram":
+    case "summary":
+      return new Observer(registry, family, series)
+    default:
+      return new Counter(registry, family, series)
+  }
+}
+
+abstract class Handle {
+  protected readonly registry: Registry
+  protected readonly family: Family
+  protected readonly series: Series
+
+  constructor(registry: Registry, family: Family, series: Series) {
+    this.registry = registry
+    this.family = family
+    this.series = series
+  }
+}
+
+class Counter extends Handle implements CounterHandle {
+  private readonly one = Effect.sync(() => this.registry.add(this.family, this.series, 1))
+
+  increment(value?: number): Effect.Effect<void> {
+    return value === undefined ? this.one : Effect.sync(() => this.registry.add(this.family, this.series, value))
+  }
+
+  incrementUnsafe(value?: number): void {
+    this.registry.add(this.family, this.series, value === undefined ? 1 : value)
+  }
+}
+
+class Gauge extends Handle implements GaugeHandle {
+  set(value: number): Effect.Effect<void> {
+    return Effect.sync(() => this.registry.set(this.family, this.series, value))
+  }
+
+  setUnsafe(value: number): void {
+    this.registry.set(this.family, this.series, value)
+  }
+}
+
+class Observer extends Handle implements ObserverHandle {
+  observe(value: number): Effect.Effect<void> {
+    return Effect.sync(() => this.registry.observeIn(this.family, this.series, value))
+  }
+
+  observeUnsafe(value: number): void {
+    this.registry.observeIn(this.family, this.series, value)
+  }
+}
