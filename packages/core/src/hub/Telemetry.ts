@@ -87,4 +87,6 @@ export class Telemetry extends Context.Service<Telemetry, {
   /** Flushes every backend, side by side, and waits for all of them. */
   readonly flush: Effect.Effect<void>
   readonly reports: () => ReadonlyArray<ComponentReport>
+  /** Brings the `obs_*` metrics up to date; called before a frame is taken or a page is rendered. */
+  readonly refreshSelfMetrics: () => void
 }>()("@effect-observability/core/Telemetry") {}

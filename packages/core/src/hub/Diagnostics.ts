@@ -1,0 +1,44 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import { imbalance } from "../pipe/Ledger.ts"
+import type { ComponentReport, ServiceResource, Telemetry } from "./Telemetry.ts"
+
+/** Everything an operator asks first: is it healthy, what waits where, what was lost and why. */
+export interface DiagnosticsReport {
+  /** The worst of the components; `"up"` when there is none. */
+  readonly status: ComponentReport["status"]
+  readonly resource: ServiceResource
+  readonly components: ReadonlyArray<ComponentReport>
+  readonly metrics: {
+    readonly series: number
+    /** Records refused or repaired, by reason. */
+    readonly refusals: Readonly<Record<string, number>>
+  }
+  /** Books that do not balance; always empty unless there is a bug in this toolkit. */
+  readonly imbalances: ReadonlyArray<string>
+}
+
+/** The state of the toolkit, read at the moment of the call. */
+export class Diagnostics extends Context.Service<Diagnostics, {
+  readonly report: Effect.Effect<DiagnosticsReport>
+}>()("@effect-observability/core/Diagnostics") {}
+
+const severity: ReadonlyArray<ComponentReport["status"]> = ["up", "starting", "degraded", "down"]
+
+export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => {
+  const components = telemetry.reports()
+  let series = 0
+  for (const family of telemetry.store.families()) series += family.series.length
+  return {
+    status: severity[Math.max(0, ...components.map((component) => severity.indexOf(component.status)))]!,
+    resource: telemetry.resource,
+    components,
+    metrics: { series, refusals: telemetry.store.refusals() },
+    imbalances: components.flatMap((component) =>
+      component.signals.flatMap((signal) => {
+        const wrong = imbalance(signal.ledger)
+        return wrong === undefined ? [] : [`${component.name} ${signal.signal}: ${wrong}`]
+      })
+    )
+  }
+}

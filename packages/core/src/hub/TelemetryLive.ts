@@ -1,0 +1,166 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as EffectTracer from "effect/Tracer"
+import { ObservabilityConfig } from "../config/ObservabilityConfig.ts"
+import { make as makeStore } from "../metrics/MetricStore.ts"
+import * as Recorder from "../metrics/MetricsRecorder.ts"
+import * as StandardMetrics from "../metrics/StandardMetrics.ts"
+import * as Spans from "../tracing/ObservabilityTracer.ts"
+import { Tracer } from "../tracing/Tracer.ts"
+import * as Tracing from "../tracing/Tracer.ts"
+import { Diagnostics, diagnose } from "./Diagnostics.ts"
+import * as Pipes from "./internal/pipes.ts"
+import { SelfMetrics } from "./internal/SelfMetrics.ts"
+import { type ComponentReport, CompositionError, type Listener, Telemetry } from "./Telemetry.ts"
+
+/** Most metrics of a process, whatever names arrive. */
+const maxMetrics = 10_000
+
+/**
+ * The hub: one constant Layer, so that every backend built on it shares it. It gives the recorder and the tracer and installs
+ * Effect's `Tracer.Tracer`; who listens is decided by the backend Layers merged beside each other.
+ */
+export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | Diagnostics> = Layer.effectContext(
+  Effect.gen(function*() {
+    const settings = yield* ObservabilityConfig
+    const clock = yield* Clock.Clock
+    const resource = {
+      service: settings.service.name,
+      version: settings.service.version,
+      instance: settings.service.instance === "" ? yield* newInstance : settings.service.instance,
+      env: settings.env
+    }
+    const store = makeStore(
+      {
+        maxSeriesPerMetric: settings.metrics.maxSeriesPerMetric,
+        maxSeries: settings.metrics.maxSeries,
+        maxMetrics,
+        buckets: settings.metrics.buckets
+      },
+      () => clock.currentTimeMillisUnsafe()
+    )
+    for (const definition of StandardMetrics.all) store.declare(definition)
+
+    const listeners = new Map<string, Listener>()
+    const claims = new Map<string, string>()
+    let spanListeners: ReadonlyArray<Listener> = []
+    const reports = (): ReadonlyArray<ComponentReport> => [...listeners.values()].map(reportOf)
+    const self = new SelfMetrics(store, reports)
+
+    const register: Telemetry["Service"]["register"] = (listener) =>
+      Effect.acquireRelease(
+        Effect.gen(function*() {
+          const seen = yield* ObservabilityConfig
+          if (seen !== settings && !sameSettings(seen, settings)) {
+            return yield* new CompositionError({
+              message: `backend "${listener.name}" was given other settings than the hub: provide ObservabilityConfig once, outside` +
+                " the composition (backends.pipe(Layer.provide(ObservabilityConfig layer)))"
+            })
+          }
+          if (listeners.has(listener.name)) {
+            return yield* new CompositionError({
+              message: `two backends are named "${listener.name}": give one of them another \`name\` in its options`
+            })
+          }
+          listeners.set(listener.name, listener)
+          spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
+        }),
+        () =>
+          Effect.sync(() => {
+            listeners.delete(listener.name)
+            spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
+          })
+      )
+
+    const claim: Telemetry["Service"]["claim"] = (service, owner) =>
+      Effect.acquireRelease(
+        Effect.suspend(() => {
+          const holder = claims.get(service)
+          if (holder !== undefined) {
+            return Effect.fail(
+              new CompositionError({
+                message: `both "${holder}" and "${owner}" provide ${service}: keep one of them, or switch the history of the other off`
+              })
+            )
+          }
+          claims.set(service, owner)
+          return Effect.void
+        }),
+        () => Effect.sync(() => claims.delete(service))
+      )
+
+    const flush = Effect.suspend(() =>
+      Effect.forEach(
+        [...listeners.values()],
+        (listener) => Effect.catchCause(listener.flush ?? Effect.void, () => Effect.void),
+        { concurrency: "unbounded", discard: true }
+      )
+    )
+
+    const telemetry: Telemetry["Service"] = {
+      store,
+      settings: () => settings,
+      resource,
+      register,
+      claim,
+      exportFrames: Pipes.exportFrames({ store, settings: () => settings, self }),
+      exportSpans: Pipes.exportSpans({ settings: () => settings, self }),
+      flush,
+      reports,
+      refreshSelfMetrics: () => self.refresh()
+    }
+
+    const onEnd: Parameters<typeof Spans.make>[0]["onEnd"] = (span) => {
+      for (const listener of spanListeners) {
+        try {
+          listener.onSpan!(span)
+        } catch {
+          self.loss(listener.name, "spans", 1, "listener_defect")
+        }
+      }
+    }
+    const effectTracer = Spans.make({
+      active: () => spanListeners.length > 0 && settings.enabled && settings.tracing.enabled,
+      sampleRate: () => settings.tracing.sampleRate,
+      onEnd
+    })
+
+    return Context.make(Telemetry, telemetry).pipe(
+      Context.add(Recorder.MetricsRecorder, settings.enabled && settings.metrics.enabled ? Recorder.make(store) : Recorder.noop),
+      Context.add(Tracer, Tracing.make({ flush })),
+      Context.add(Diagnostics, { report: Effect.sync(() => diagnose(telemetry)) }),
+      Context.add(EffectTracer.Tracer, effectTracer)
+    )
+  })
+)
+
+/** The words of the program without anybody listening: recording costs next to nothing and keeps nothing. */
+export const layerNoop: Layer.Layer<Recorder.MetricsRecorder | Tracer> = Layer.succeedContext(
+  Context.make(Recorder.MetricsRecorder, Recorder.noop).pipe(Context.add(Tracer, Tracing.make({ flush: Effect.void })))
+)
+
+const newInstance: Effect.Effect<string> = Effect.map(
+  Effect.all([Random.nextIntBetween(0, 0x100000000), Random.nextIntBetween(0, 0x100000000)]),
+  (words) => words.map((word) => word.toString(16).padStart(8, "0")).join("")
+)
+
+const reportOf = (listener: Listener): ComponentReport => {
+  try {
+    return listener.report()
+  } catch {
+    return { name: listener.name, kind: listener.kind, status: "down", reason: "its report threw", signals: [] }
+  }
+}
+
+const sameSettings = (one: unknown, other: unknown): boolean => {
+  if (Object.is(one, other)) return true
+  if (Redacted.isRedacted(one) && Redacted.isRedacted(other)) return Redacted.value(one) === Redacted.value(other)
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false
+  const keys = Object.keys(one)
+  return keys.length === Object.keys(other).length &&
+    keys.every((key) => sameSettings((one as Record<string, unknown>)[key], (other as Record<string, unknown>)[key]))
+}

@@ -1,0 +1,52 @@
+import type { MetricDefinition } from "../../metrics/MetricDefinition.ts"
+import type { Registry } from "../../metrics/internal/Registry.ts"
+import * as StandardMetrics from "../../metrics/StandardMetrics.ts"
+import { imbalance } from "../../pipe/Ledger.ts"
+import type { ComponentReport } from "../Telemetry.ts"
+
+/** What the toolkit says about itself, as `obs_*` metrics in the same store. */
+export class SelfMetrics {
+  private readonly store: Registry
+  private readonly reports: () => ReadonlyArray<ComponentReport>
+  private readonly seen = new Map<string, number>()
+
+  constructor(store: Registry, reports: () => ReadonlyArray<ComponentReport>) {
+    this.store = store
+    this.reports = reports
+  }
+
+  loss(backend: string, signal: "metrics" | "spans", count: number, reason: string): void {
+    this.store.increment(StandardMetrics.DroppedMetrics, count, { backend, signal, reason })
+  }
+
+  settled(backend: string, seconds: number): void {
+    this.store.observe(StandardMetrics.MetricsProcessingDuration, "histogram", seconds, { backend })
+  }
+
+  refresh(): void {
+    const { store } = this
+    for (const component of this.reports()) {
+      for (const { ledger, oldestAgeMillis, queuedItems, signal } of component.signals) {
+        const labels = { backend: component.name, signal }
+        store.setGauge(StandardMetrics.QueueItems, queuedItems, labels)
+        store.setGauge(StandardMetrics.QueueAge, oldestAgeMillis / 1000, labels)
+        this.rise(StandardMetrics.Exported, `exported ${component.name} ${signal}`, ledger.exported, labels)
+        if (imbalance(ledger) !== undefined) store.increment(StandardMetrics.LedgerImbalance, 1, labels)
+      }
+    }
+    const refusals = store.refusals()
+    for (const reason of Object.keys(refusals)) {
+      this.rise(StandardMetrics.RejectedRecords, `rejected ${reason}`, refusals[reason]!, { reason })
+    }
+    store.setGauge(StandardMetrics.Series, store.size, {})
+  }
+
+  /** Brings a counter up to a total kept elsewhere. */
+  private rise(metric: MetricDefinition, key: string, total: number, labels: Readonly<Record<string, string>>): void {
+    const before = this.seen.get(key) ?? 0
+    if (total > before) {
+      this.store.increment(metric, total - before, labels)
+      this.seen.set(key, total)
+    }
+  }
+}

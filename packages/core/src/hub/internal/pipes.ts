@@ -1,0 +1,114 @@
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { ObservabilitySettings } from "../../config/ObservabilityConfig.ts"
+import type { Registry } from "../../metrics/internal/Registry.ts"
+import { merge, type MetricFrame, weigh } from "../../metrics/MetricFrame.ts"
+import * as BatchProcessor from "../../pipe/BatchProcessor.ts"
+import type { SpanData } from "../../tracing/SpanData.ts"
+import { quietly } from "../quietly.ts"
+import type { Telemetry } from "../Telemetry.ts"
+import type { SelfMetrics } from "./SelfMetrics.ts"
+
+interface Hub {
+  readonly settings: () => ObservabilitySettings
+  readonly self: SelfMetrics
+}
+
+/** Frames wait here when a sink is away; then the lightest pair is merged, so that an outage costs resolution, never totals. */
+const maxFrames = 512
+const maxFrameBytes = 32 * 1024 * 1024
+
+export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry["Service"]["exportFrames"] => (options) =>
+  Effect.gen(function*() {
+    const { self, store } = hub
+    const settings = hub.settings()
+    const clock = yield* Clock.Clock
+    const { interval, name } = options
+    const processor = yield* BatchProcessor.make<MetricFrame>(
+      options.exporter,
+      {
+        ...BatchProcessor.defaultPolicy<MetricFrame>(),
+        maxItems: maxFrames,
+        maxBytes: maxFrameBytes,
+        batchSize: 8,
+        // A frame is a batch by itself: it leaves at once, several share a statement only when they have piled up.
+        flushInterval: 0,
+        attemptTimeout: settings.requestTimeout,
+        drainDeadline: settings.shutdownTimeout,
+        overflow: { merge },
+        weigh,
+        count: (frame) => frame.sources,
+        ...options.policy
+      },
+      {
+        onSettled: (seconds) => self.settled(name, seconds),
+        onLoss: (count, reason) => self.loss(name, "metrics", count, reason)
+      }
+    )
+    const reader = store.frames()
+    let start = clock.currentTimeMillisUnsafe()
+    const take = (end: number) => {
+      self.refresh()
+      if (store.size > 0) processor.offerUnsafe(reader.take(Math.min(start, end), end))
+      start = end
+    }
+    const takeNow = Effect.sync(() => take(clock.currentTimeMillisUnsafe()))
+    // Runs before the processor's own finalizer: the last frame is part of its drain.
+    yield* Effect.addFinalizer(() => takeNow)
+    const tick = Effect.suspend(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      return Effect.sleep(interval - (now % interval))
+    }).pipe(
+      // One frame covers all the grid points missed while the process stood still.
+      Effect.andThen(Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        const point = now - (now % interval)
+        if (point > start) take(point)
+      })),
+      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)
+    )
+    yield* Effect.forkScoped(quietly(Effect.forever(tick)))
+    return { ...processor, flush: quietly(Effect.andThen(takeNow, processor.flush)) }
+  })
+
+export const exportSpans = (hub: Hub): Telemetry["Service"]["exportSpans"] => (options) =>
+  Effect.gen(function*() {
+    const settings = hub.settings()
+    const processor = yield* BatchProcessor.make<SpanData>(
+      options.exporter,
+      {
+        ...BatchProcessor.defaultPolicy<SpanData>(),
+        maxItems: 50_000,
+        maxBytes: 64 * 1024 * 1024,
+        batchSize: settings.batchSize,
+        flushInterval: settings.flushInterval,
+        attemptTimeout: settings.requestTimeout,
+        drainDeadline: settings.shutdownTimeout,
+        overflow: "oldest",
+        weigh: weighSpan,
+        ...options.policy
+      },
+      {
+        onSettled: (seconds) => hub.self.settled(options.name, seconds),
+        onLoss: (count, reason) => hub.self.loss(options.name, "spans", count, reason)
+      }
+    )
+    return processor
+  })
+
+/** A cheap estimate of the bytes a span holds on to. */
+const weighSpan = (span: SpanData): number => {
+  let bytes = 400 + 2 * span.name.length
+  for (const [key, value] of span.attributes) {
+    bytes += 64 + 2 * key.length + (typeof value === "string" ? 2 * value.length : 16)
+  }
+  for (const event of span.events) {
+    bytes += 96 + 2 * event.name.length
+    for (const key in event.attributes) {
+      const value = event.attributes[key]
+      bytes += 64 + 2 * key.length + (typeof value === "string" ? 2 * value.length : 16)
+    }
+  }
+  return bytes + 128 * span.links.length
+}
