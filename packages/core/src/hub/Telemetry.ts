@@ -1,14 +1,19 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ObservabilitySettings } from "../config/ObservabilityConfig.ts"
 import type { MetricFrame } from "../metrics/MetricFrame.ts"
+import type { MetricsRecorder } from "../metrics/MetricsRecorder.ts"
 import type { MetricStore } from "../metrics/MetricStore.ts"
 import type { BatchProcessor, Policy } from "../pipe/BatchProcessor.ts"
 import type { Exporter } from "../pipe/Exporter.ts"
 import type { LedgerSnapshot } from "../pipe/Ledger.ts"
 import type { SpanData } from "../tracing/SpanData.ts"
+import type { Tracer } from "../tracing/Tracer.ts"
+import type { Diagnostics } from "./Diagnostics.ts"
+import { layer as live } from "./TelemetryLive.ts"
 
 /** Who is observed: one per process. */
 export interface ServiceResource {
@@ -89,4 +94,10 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly reports: () => ReadonlyArray<ComponentReport>
   /** Brings the `obs_*` metrics up to date; called before a frame is taken or a page is rendered. */
   readonly refreshSelfMetrics: () => void
-}>()("@effect-observability/core/Telemetry") {}
+}>()("@effect-observability/core/Telemetry") {
+  /**
+   * The hub with the words of the program on it. Backends build on it (`Layer.provideMerge(Telemetry.layer)`); alone it records
+   * into the store and nobody listens. Settings come from the `ObservabilityConfig` reference.
+   */
+  static readonly layer: Layer.Layer<Telemetry | MetricsRecorder | Tracer | Diagnostics> = Layer.suspend(() => live)
+}
