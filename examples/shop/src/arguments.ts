@@ -1,0 +1,63 @@
+import { parseArgs } from "node:util"
+
+export interface Arguments {
+  /** Requests to send before the demo ends by itself; Infinity runs until Ctrl-C. */
+  readonly requests: number
+  readonly perSecond: number
+  readonly port: number
+  /** Whether the port was asked for: then another one is never taken instead. */
+  readonly portGiven: boolean
+  readonly dir: string
+}
+
+export const help = `The shop: a small Effect service, observed by Prometheus and PostgreSQL side by side.
+
+  npm start                        run until Ctrl-C, with a live table of rate, errors and duration
+  npm start -- --requests 2000     send 2000 requests, show the results, end
+
+Options
+  --requests N    requests to send, then end (1 or more; default: no end)
+  --rate N        requests per second (1 or more; default: 60, unlimited with --requests)
+  --port N        port of the shop, 0 for a free one (default: 3000, or a free one when that is taken)
+  --dir PATH      where the embedded PostgreSQL keeps its data (default: .shop-data); history survives restarts
+  --help          this text
+
+Environment
+  DATABASE_URL    use this PostgreSQL instead of the embedded one: postgres://user:password@host:port/database
+`
+
+/** Reads the command line; a problem comes back as one line that names the option and the fix. */
+export const parse = (argv: ReadonlyArray<string>): Arguments | "help" | { readonly problem: string } => {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        requests: { type: "string" },
+        rate: { type: "string" },
+        port: { type: "string" },
+        dir: { type: "string" },
+        help: { type: "boolean" }
+      }
+    })
+    if (values.help === true) return "help"
+    const requests = number(values.requests, "--requests", 1, 10_000_000) ?? Infinity
+    return {
+      requests,
+      perSecond: number(values.rate, "--rate", 1, 100_000) ?? (requests === Infinity ? 60 : Infinity),
+      port: number(values.port, "--port", 0, 65_535) ?? 3000,
+      portGiven: values.port !== undefined,
+      dir: values.dir ?? ".shop-data"
+    }
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message.split("\n")[0]! : String(error) }
+  }
+}
+
+const number = (text: string | undefined, option: string, least: number, most: number): number | undefined => {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new Error(`${option} must be a whole number from ${least} to ${most}, got ${JSON.stringify(text)}`)
+  }
+  return value
+}

@@ -1,0 +1,156 @@
+import { Diagnostics, ObservabilityConfig, Telemetry } from "@effect-observability/core"
+import { EmbeddedServer, Postgres } from "@effect-observability/postgres"
+import { Prometheus } from "@effect-observability/prometheus"
+import { NodeHttpClient, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { PgClient } from "@effect/sql-pg"
+import { Clock, Config, Console, Effect, Exit, Layer, Option, Redacted, Ref } from "effect"
+import { HttpClient, HttpRouter, HttpServer } from "effect/http"
+import { createServer } from "node:http"
+import { type Arguments, help, parse } from "./arguments.ts"
+import { routes } from "./http.ts"
+import { Catalog } from "./orders/Catalog.ts"
+import { Orders } from "./orders/Orders.ts"
+import { createTables } from "./orders/schema.ts"
+import { freePort } from "./port.ts"
+import { deliveryReport } from "./terminal/deliveryReport.ts"
+import { redTable } from "./terminal/redTable.ts"
+import { lastFailedTrace } from "./terminal/waterfall.ts"
+import { traffic, type TrafficCount } from "./traffic.ts"
+
+const show = (title: string, lines: ReadonlyArray<string>) => Console.log(["", title, ...lines].join("\n"))
+
+/** `DATABASE_URL`, or an embedded PostgreSQL in `dir`. */
+const database = (dir: string) =>
+  Effect.gen(function*() {
+    const given = yield* Config.option(Config.Redacted("DATABASE_URL"))
+    if (Option.isSome(given)) return given.value
+    yield* Console.log(`Starting the embedded PostgreSQL in ${dir} …`)
+    const server = yield* EmbeddedServer.start({ dir })
+    return server.url
+  })
+
+const shop = (url: Redacted.Redacted<string>, port: number) => {
+  const settings = ObservabilityConfig.layer({
+    tracing: { serviceName: "shop" },
+    flushInterval: 1,
+    postgres: { flushInterval: 1 }
+  })
+
+  // Who listens: Prometheus and PostgreSQL, side by side.
+  const observability = Layer.mergeAll(
+    Prometheus.layer(),
+    Postgres.layer({ connection: url })
+  ).pipe(Layer.provide(settings))
+
+  const tables = Layer.effectDiscard(createTables)
+  const services = Orders.layer.pipe(
+    Layer.provideMerge(Catalog.layer),
+    Layer.provide(tables),
+    Layer.provideMerge(PgClient.layer({ url, maxConnections: 8, applicationName: "shop" }))
+  )
+  const server = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port, gracefulShutdownTimeout: "2 seconds" }))
+  )
+  // Provided around the app, so that it closes after it: what the closing app records is still delivered.
+  return server.pipe(Layer.provide(services), Layer.provideMerge(lastWords), Layer.provideMerge(observability))
+}
+
+/** Runs after the server is closed and before the backends are: brings everything home and says what became of it. */
+const lastWords = Layer.effectDiscard(
+  Effect.gen(function*() {
+    const telemetry = yield* Telemetry
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function*() {
+        yield* Effect.timeoutOption(telemetry.flush, "4 seconds")
+        const { lines } = yield* deliveryReport
+        yield* show("Delivery report", lines)
+      }).pipe(Effect.provideService(Telemetry, telemetry))
+    )
+  })
+)
+
+const demo = (options: Arguments) =>
+  Effect.gen(function*() {
+    const telemetry = yield* Telemetry
+    const server = yield* HttpServer.HttpServer
+    const address = server.address
+    if (address._tag !== "TcpAddress") return yield* Effect.die(new Error("the shop listens on TCP only"))
+    const url = `http://127.0.0.1:${address.port}`
+    yield* show("The shop is open", [
+      `  shop      ${url}/products/1`,
+      `  metrics   ${url}/metrics`,
+      `  health    ${url}/health`,
+      "  Ctrl-C ends it: everything recorded so far is flushed and accounted for."
+    ])
+    const count = yield* Ref.make<TrafficCount>({ sent: 0, answered: 0, failed: 0 })
+    const startTime = yield* Clock.currentTimeMillis
+    const run = traffic({ url, total: options.requests, perSecond: options.perSecond, count })
+
+    const display = Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      // History ends at the last flush; a minute of it is enough for a live table.
+      const from = options.requests === Infinity ? Math.max(startTime, now - 60_000) : startTime
+      const { lines, total } = yield* redTable(from, now + 1)
+      yield* show(`Rate, errors, duration, from PostgreSQL history (${total} requests)`, lines)
+      yield* show("The last failed trace, from PostgreSQL", yield* lastFailedTrace)
+      return total
+    })
+
+    if (options.requests === Infinity) {
+      const live = display.pipe(
+        Effect.catchCause((cause) => Console.log(`  history is not available just now (${String(cause).split("\n")[0]})`)),
+        Effect.delay("5 seconds"),
+        Effect.forever
+      )
+      return yield* Effect.raceFirst(run, live)
+    }
+
+    const progress = Effect.gen(function*() {
+      const { answered } = yield* Ref.get(count)
+      yield* Console.log(`  ${answered} of ${options.requests} requests answered`)
+    }).pipe(Effect.delay("2 seconds"), Effect.forever)
+    yield* Effect.raceFirst(run, progress)
+
+    yield* telemetry.flush
+    const total = yield* display
+    const { answered, failed, sent } = yield* Ref.get(count)
+    const page = yield* HttpClient.get(`${url}/metrics`).pipe(Effect.flatMap((response) => response.text))
+    const scraped = page.split("\n").filter((line) => line.startsWith("http_requests_total{"))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0)
+    const diagnostics = yield* (yield* Diagnostics).report
+    yield* show("Do they agree?", [
+      `  requests sent ${sent}, answered ${answered}, failed ${failed}`,
+      `  http_requests_total: ${scraped} on the Prometheus page, ${total} in PostgreSQL`
+    ])
+    if (sent !== options.requests || failed > 0 || scraped !== sent || total !== sent || diagnostics.imbalances.length > 0) {
+      yield* Console.error("The numbers do not agree.")
+      return yield* Effect.fail(new Error("the numbers do not agree"))
+    }
+  })
+
+const main = (options: Arguments) =>
+  Effect.gen(function*() {
+    const url = yield* database(options.dir)
+    const port = options.portGiven ? options.port : yield* freePort(options.port)
+    if (port !== options.port) yield* Console.log(`Port ${options.port} is taken, using ${port}.`)
+    yield* demo(options).pipe(Effect.provide(shop(url, port)), Effect.provide(NodeHttpClient.layerUndici))
+  }).pipe(
+    Effect.scoped,
+    Effect.tapCause((cause) => Console.error(explain(cause)))
+  )
+
+/** The first error of a cause as one line, the way a person wants to read it. */
+const explain = (cause: { readonly toString: () => string }): string => String(cause).split("\n")[0]!
+
+const options = parse(process.argv.slice(2))
+if (options === "help") {
+  process.stdout.write(help)
+} else if ("problem" in options) {
+  process.stderr.write(`${options.problem}\nRun with --help for the options.\n`)
+  process.exitCode = 2
+} else {
+  NodeRuntime.runMain(main(options), {
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Exit.hasInterrupts(exit) ? 0 : 1)
+  })
+}
