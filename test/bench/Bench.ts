@@ -84,7 +84,7 @@ export interface Result {
   /** The subject's median in each process. */
   readonly runs: ReadonlyArray<number>
   readonly baseline: { readonly name: string; readonly median: number } | undefined
-  /** Median of the processes' own ratios, subject over baseline: steadier than the ratio of the medians. */
+  /** Subject over baseline: the median of the processes' ratios, each the median of its paired samples. */
   readonly ratio: number | undefined
   readonly budget: "ratio" | "value"
   readonly better: "lower" | "higher"

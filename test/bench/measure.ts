@@ -5,6 +5,8 @@ export interface ProcessResult {
   readonly name: string
   readonly median: number
   readonly baseline: number | undefined
+  /** Median of subject over baseline, sample by sample: neighbours in time share the machine's mood, so it is steadier than the ratio of the medians. */
+  readonly ratio: number | undefined
 }
 
 const samples = 15
@@ -30,7 +32,8 @@ export const measureGroup = async (declare: Declare, names: ReadonlyArray<string
   return samplers.map(({ baseline, name, subject }) => ({
     name,
     median: median(subject),
-    baseline: baseline.length === 0 ? undefined : median(baseline)
+    baseline: baseline.length === 0 ? undefined : median(baseline),
+    ratio: baseline.length === 0 ? undefined : median(subject.map((value, i) => value / baseline[i]!))
   }))
 }
 

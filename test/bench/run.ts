@@ -84,7 +84,7 @@ const measure = async (file: string, group: ReadonlyArray<Declared>): Promise<Re
     const mine = runs.flatMap((run) => run.filter(({ name }) => name === declared.name))
     const medians = mine.map((one) => one.median)
     const baselines = mine.flatMap((one) => one.baseline ?? [])
-    const ratios = mine.flatMap((one) => (one.baseline === undefined ? [] : [one.median / one.baseline]))
+    const ratios = mine.flatMap((one) => one.ratio ?? [])
     return {
       name: declared.name,
       unit: declared.unit,

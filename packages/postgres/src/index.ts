@@ -1,1 +1,2 @@
-export {}
+export * as Postgres from "./Postgres.ts"
+export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"

@@ -1,10 +1,25 @@
 import type { IdGenerator } from "../IdGenerator.ts"
 
-const bytes: ReadonlyArray<string> = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+const digits = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0))
 
-/** A 32-bit word as eight lower-case hex digits. */
-export const hex = (word: number): string =>
-  bytes[word >>> 24]! + bytes[(word >>> 16) & 255]! + bytes[(word >>> 8) & 255]! + bytes[word & 255]!
+/**
+ * Two 32-bit words as 16 lower-case hex digits. One call with every digit makes one flat string; joining pieces makes several
+ * and takes twice the time.
+ */
+export const hex16 = (a: number, b: number): string =>
+  String.fromCharCode(
+    digits[a >>> 28]!, digits[(a >>> 24) & 15]!, digits[(a >>> 20) & 15]!, digits[(a >>> 16) & 15]!, digits[(a >>> 12) & 15]!, digits[(a >>> 8) & 15]!, digits[(a >>> 4) & 15]!, digits[a & 15]!,
+    digits[b >>> 28]!, digits[(b >>> 24) & 15]!, digits[(b >>> 20) & 15]!, digits[(b >>> 16) & 15]!, digits[(b >>> 12) & 15]!, digits[(b >>> 8) & 15]!, digits[(b >>> 4) & 15]!, digits[b & 15]!
+  )
+
+/** Four 32-bit words as 32 lower-case hex digits. */
+const hex32 = (a: number, b: number, c: number, d: number): string =>
+  String.fromCharCode(
+    digits[a >>> 28]!, digits[(a >>> 24) & 15]!, digits[(a >>> 20) & 15]!, digits[(a >>> 16) & 15]!, digits[(a >>> 12) & 15]!, digits[(a >>> 8) & 15]!, digits[(a >>> 4) & 15]!, digits[a & 15]!,
+    digits[b >>> 28]!, digits[(b >>> 24) & 15]!, digits[(b >>> 20) & 15]!, digits[(b >>> 16) & 15]!, digits[(b >>> 12) & 15]!, digits[(b >>> 8) & 15]!, digits[(b >>> 4) & 15]!, digits[b & 15]!,
+    digits[c >>> 28]!, digits[(c >>> 24) & 15]!, digits[(c >>> 20) & 15]!, digits[(c >>> 16) & 15]!, digits[(c >>> 12) & 15]!, digits[(c >>> 8) & 15]!, digits[(c >>> 4) & 15]!, digits[c & 15]!,
+    digits[d >>> 28]!, digits[(d >>> 24) & 15]!, digits[(d >>> 20) & 15]!, digits[(d >>> 16) & 15]!, digits[(d >>> 12) & 15]!, digits[(d >>> 8) & 15]!, digits[(d >>> 4) & 15]!, digits[d & 15]!
+  )
 
 /**
  * What all spans of a trace in this process share: the id, kept as numbers until somebody reads it, and the `tracestate` that
@@ -43,7 +58,7 @@ export class TraceId {
   }
 
   get hex(): string {
-    return this.text ??= hex(this.w0) + hex(this.w1) + hex(this.w2) + hex(this.w3)
+    return this.text ??= hex32(this.w0, this.w1, this.w2, this.w3)
   }
 
   /**

@@ -1,6 +1,6 @@
 import { cut, limits, plain } from "./values.ts"
 
-const statusLength = 256
+const lineLength = 256
 
 /** A failed span's error, in words. */
 export interface Failure {
@@ -8,6 +8,8 @@ export interface Failure {
   readonly type: string
   readonly message: string
   readonly stack: string | undefined
+  /** `type: message`, or the message alone of what is no object; one line of at most 256 characters. */
+  readonly status: string
 }
 
 /**
@@ -29,25 +31,26 @@ export class FailedStatus {
 export const describe = (error: unknown): Failure => {
   try {
     if (typeof error !== "object" || error === null) {
-      return { type: error === null ? "null" : typeof error, message: String(plain(error) ?? ""), stack: undefined }
+      const message = String(plain(error) ?? error)
+      return { type: error === null ? "null" : typeof error, message, stack: undefined, status: firstLine(message) }
     }
-    const { _tag: tag, message, name, stack } = error as { readonly [K in "_tag" | "message" | "name" | "stack"]?: unknown }
+    const { _tag: tag, message: said, name, stack } = error as { readonly [K in "_tag" | "message" | "name" | "stack"]?: unknown }
     const named = text(name)
-    const type = named !== undefined && named !== "Error" ? named : text(tag) ?? named ?? error.constructor?.name ?? "Object"
+    const type = cut(named !== undefined && named !== "Error" ? named : text(tag) ?? named ?? error.constructor?.name ?? "Object", lineLength)
+    const message = typeof said === "string" ? cut(said, limits.valueLength) : error instanceof Error ? "" : String(plain(error) ?? "")
     return {
-      type: cut(type, statusLength),
-      message: typeof message === "string" ? cut(message, limits.valueLength) : error instanceof Error ? "" : String(plain(error) ?? ""),
-      stack: typeof stack === "string" ? cut(stack, limits.stackLength) : undefined
+      type,
+      message,
+      stack: typeof stack === "string" ? cut(stack, limits.stackLength) : undefined,
+      status: firstLine(message === "" ? type : `${type}: ${message}`)
     }
   } catch {
-    return { type: "unknown", message: "an error that cannot be read", stack: undefined }
+    return { type: "unknown", message: unreadable, stack: undefined, status: unreadable }
   }
 }
 
-/** `type: message`, its first line, at most 256 characters. */
-export const statusMessage = (failure: { readonly type: string; readonly message: string }): string => {
-  const line = failure.message.split(/[\r\n]/, 1)[0]!
-  return cut(line === "" ? failure.type : `${failure.type}: ${line}`, statusLength)
-}
+export const firstLine = (message: string): string => cut(message.split(/[\r\n]/, 1)[0]!, lineLength)
+
+const unreadable = "an error that cannot be read"
 
 const text = (value: unknown): string | undefined => typeof value === "string" && value !== "" ? value : undefined

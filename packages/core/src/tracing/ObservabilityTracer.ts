@@ -1,0 +1,53 @@
+import * as Context from "effect/Context"
+import type * as EffectTracer from "effect/Tracer"
+import { IdGenerator } from "./IdGenerator.ts"
+import { LocalSpan } from "./internal/LocalSpan.ts"
+import { RatioSampler } from "./internal/ratio.ts"
+import { RecordedSpan } from "./internal/RecordedSpan.ts"
+import { TraceId } from "./internal/TraceId.ts"
+import { UnrecordedSpan } from "./internal/UnrecordedSpan.ts"
+import { isTraceId, TraceState } from "./Propagation.ts"
+import type { SpanData } from "./SpanData.ts"
+
+export interface TracerOptions {
+  /** Share of the traces that begin here and are kept, 0 to 1; read for each of them. A parent's decision is always followed. */
+  readonly sampleRate: () => number
+  /** Takes every ended span that was kept, in the step that ends it. It must not throw. */
+  readonly onEnd: (span: SpanData) => void
+  /** Whether anybody wants spans; read for each span. */
+  readonly active: () => boolean
+  /** Where ids come from; the program's generator by default. */
+  readonly ids?: IdGenerator
+}
+
+/** The tracer to install as Effect's `Tracer.Tracer`. It has no `context` hook: a step inside a span costs nothing more. */
+export const make = (options: TracerOptions): EffectTracer.Tracer => {
+  const { active, onEnd, sampleRate } = options
+  const ids = options.ids ?? Context.get(Context.empty(), IdGenerator)
+  const ratio = new RatioSampler()
+  return {
+    span(request) {
+      const parent = request.parent._tag === "Some" ? request.parent.value : undefined
+      const inherited = parent === undefined ? undefined : traceOf(parent)
+      if (!active()) {
+        // What the caller decided about the trace holds for those we call, though nothing is kept here.
+        return new UnrecordedSpan(request, inherited, ids, inherited !== undefined && isPropagated(parent!))
+      }
+      const trace = inherited ?? TraceId.random(ids)
+      return request.sampled && (inherited !== undefined || ratio.keeps(trace, sampleRate()))
+        ? new RecordedSpan(request, trace, ids, onEnd)
+        : new UnrecordedSpan(request, trace, ids, false)
+    }
+  }
+}
+
+/** The flag to send with a span's ids. */
+export const isPropagated = (span: EffectTracer.AnySpan): boolean => span instanceof LocalSpan ? span.propagated : span.sampled
+
+/** The trace of a parent; `undefined` when its id is no id, so that its child begins a trace. */
+export const traceOf = (parent: EffectTracer.AnySpan): TraceId | undefined => {
+  if (parent instanceof LocalSpan) return parent.trace
+  // B3 allows ids of 64 bits.
+  const id = parent.traceId.toLowerCase().padStart(32, "0")
+  return isTraceId(id) ? TraceId.remote(id, Context.get(parent.annotations, TraceState)) : undefined
+}

@@ -1,0 +1,159 @@
+import { HistoryError, MetricsHistory, Telemetry, TraceHistory } from "@effect-observability/core"
+import type { BatchProcessor, ComponentReport, CompositionError, MetricFrame, SpanData } from "@effect-observability/core"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as References from "effect/References"
+import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import { randomUUID } from "node:crypto"
+import * as Lane from "./internal/Lane.ts"
+import * as Session from "./internal/session.ts"
+import * as Store from "./internal/Store.ts"
+import { type PostgresConfig, PostgresConfigError, type PostgresOptions, resolve } from "./PostgresConfig.ts"
+import * as History from "./PostgresHistory.ts"
+import * as Metrics from "./PostgresMetrics.ts"
+import * as Spans from "./PostgresSpans.ts"
+
+export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"
+
+type Services = MetricsHistory | TraceHistory
+
+/**
+ * Keeps metrics and traces in PostgreSQL and answers questions about them. On its own it needs the hub; `layer` brings it.
+ *
+ * The Layer never waits for the server: it connects and migrates in the background, says in its report how far it is, and what
+ * is recorded meanwhile waits in the queues. It fails only when it was set up wrongly.
+ */
+export const layerBackend = (
+  options: PostgresOptions = {}
+): Layer.Layer<Services, PostgresConfigError | CompositionError, Telemetry> =>
+  Layer.effectContext(quietly(make(options)))
+
+/** `layerBackend` with the hub: enough for a program that records. Several backends side by side share one hub. */
+export const layer = (options: PostgresOptions = {}): Layer.Layer<
+  Services | Layer.Success<typeof Telemetry.layer>,
+  PostgresConfigError | CompositionError
+> => layerBackend(options).pipe(Layer.provideMerge(Telemetry.layer))
+
+/** Connections for reading, and how long a question may take, in milliseconds. */
+const readConnections = 2
+const readTimeout = 10_000
+
+const make = (options: PostgresOptions) =>
+  Effect.gen(function*() {
+    const telemetry = yield* Telemetry
+    const settings = telemetry.settings()
+    if (!settings.enabled) return switchedOff
+    const config = yield* resolve(options, telemetry.settings)
+    if (config.history) {
+      yield* telemetry.claim("MetricsHistory", config.name)
+      yield* telemetry.claim("TraceHistory", config.name)
+    }
+    const store = yield* Store.make(config, settings.requestTimeout)
+    const producer = randomUUID()
+    const lane = (signal: "metrics" | "spans") => Lane.make(store, { signal, producer, epoch: 1, resource: telemetry.resource })
+
+    const frames = settings.metrics.enabled
+      ? yield* telemetry.exportFrames({
+        name: config.name,
+        interval: config.flushInterval,
+        exporter: Metrics.make({
+          names: config.names,
+          lane: yield* lane("metrics"),
+          definitions: () => telemetry.store.families().map((family) => family.definition),
+          labels: () => telemetry.settings().metrics.defaultLabels
+        }),
+        policy: { maxAttempts: Infinity }
+      })
+      : undefined
+    const spans = settings.tracing.enabled
+      ? yield* telemetry.exportSpans({
+        name: config.name,
+        exporter: Spans.make({
+          names: config.names,
+          lane: yield* lane("spans"),
+          service: telemetry.resource.service,
+          retentionDays: config.retentionDays
+        }),
+        policy: { maxAttempts: Infinity, batchSize: config.batchSize, flushInterval: config.flushInterval }
+      })
+      : undefined
+
+    yield* telemetry.register({
+      name: config.name,
+      kind: "postgres",
+      ...(spans === undefined ? {} : { onSpan: (span: SpanData) => void spans.offerUnsafe(span) }),
+      flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void], { concurrency: 2, discard: true }),
+      report: () => report(config, store, frames, spans)
+    })
+    return yield* history(config)
+  })
+
+const history = (config: PostgresConfig): Effect.Effect<Context.Context<Services>, PostgresConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const readers = yield* Effect.mapError(
+      Session.makeReaders(
+        { ...config.target, applicationName: `${config.target.applicationName} history` },
+        { connections: readConnections, statementTimeout: readTimeout }
+      ),
+      () => new PostgresConfigError({ field: "connection", message: "postgres.connection cannot be used: check the URL" })
+    )
+    const options = { names: config.names, readers, timeout: readTimeout + 1_000 }
+    return Context.make(MetricsHistory, quietMetrics(History.metrics(options))).pipe(
+      Context.add(TraceHistory, quietTraces(History.traces(options)))
+    )
+  })
+
+/** A queue that has waited this long is not catching up. Milliseconds. */
+const downAfter = 60_000
+
+const report = (
+  config: PostgresConfig,
+  store: Store.Store,
+  frames: BatchProcessor.BatchProcessor<MetricFrame> | undefined,
+  spans: BatchProcessor.BatchProcessor<SpanData> | undefined
+): ComponentReport => {
+  const { problem, ready } = store.state()
+  const pipes = [{ signal: "metrics" as const, processor: frames }, { signal: "spans" as const, processor: spans }]
+    .flatMap(({ processor, signal }) => (processor === undefined ? [] : [{ signal, processor, status: processor.status() }]))
+  const failing = pipes.filter(({ status }) => status.failures > 0)
+  const oldest = Math.max(0, ...failing.map(({ status }) => status.oldestAgeMillis))
+  return {
+    name: config.name,
+    kind: "postgres",
+    status: !ready
+      ? problem === undefined ? "starting" : "down"
+      : failing.length > 0
+      ? oldest > downAfter ? "down" : "degraded"
+      : problem === undefined ? "up" : "degraded",
+    reason: failing.map(({ signal, status }) => `${signal}: ${status.lastError ?? "failing"}`)[0] ?? problem,
+    signals: pipes.map(({ processor, signal, status }) => ({
+      signal,
+      ledger: processor.ledger(),
+      queuedItems: status.queuedItems,
+      queuedBytes: status.queuedBytes,
+      oldestAgeMillis: status.oldestAgeMillis,
+      lastError: status.lastError === undefined || status.lastErrorAt === undefined
+        ? undefined
+        : { message: status.lastError, at: status.lastErrorAt }
+    }))
+  }
+}
+
+/** The observer does not observe itself. */
+const quietly = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  self.pipe(Effect.provideService(References.TracerEnabled, false), Effect.provideService(Tracer.DisablePropagation, true))
+
+const quietMetrics = (history: MetricsHistory["Service"]): MetricsHistory["Service"] => ({
+  getMetricsHistory: (query) => quietly(history.getMetricsHistory(query))
+})
+const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] => ({
+  getTrace: (traceId) => quietly(history.getTrace(traceId)),
+  getRecentTraces: (query) => quietly(history.getRecentTraces(query))
+})
+
+const off = Effect.fail(new HistoryError({ reason: "unavailable", message: "observability is switched off (enabled: false)" }))
+const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { getMetricsHistory: () => off }).pipe(
+  Context.add(TraceHistory, { getTrace: () => off, getRecentTraces: () => off })
+)

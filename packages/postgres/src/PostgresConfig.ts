@@ -1,0 +1,195 @@
+import type { Telemetry } from "@effect-observability/core"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { Target } from "./internal/session.ts"
+
+type Settings = ReturnType<Telemetry["Service"]["settings"]>
+
+/** What one PostgreSQL backend may be told. What is left out comes from `ObservabilityConfig.postgres`. */
+export interface PostgresOptions {
+  /** `postgresql://user:password@host:5432/database`; `sslmode=require` and friends are understood. Never printed. */
+  readonly connection?: Redacted.Redacted<string>
+  /** Unique in the composition; default `"postgres"`. */
+  readonly name?: string
+  /** Created when it is missing; one store per schema. Default `"observability"`. */
+  readonly schema?: string
+  readonly metricsTable?: string
+  readonly metricsMetadataTable?: string
+  readonly spansTable?: string
+  readonly spanEventsTable?: string
+  /** Whole days, 1 to 36,500; older daily partitions are dropped. Read anew at every pass when it comes from the settings. */
+  readonly retentionDays?: number
+  /** The grid of the metric frames, and how long a span waits for company. At least 10 milliseconds. */
+  readonly flushInterval?: Duration.Input
+  /** Spans per batch, 1 to 10,000. */
+  readonly batchSize?: number
+  /**
+   * `false`: a commit does not wait for the server's disk. Up to about a second of telemetry may then be lost when the server
+   * crashes; nothing is doubled or corrupted. Default `true`.
+   */
+  readonly synchronousCommit?: boolean
+  /** `false`: writes only, and leaves `MetricsHistory` and `TraceHistory` to another backend. Default `true`. */
+  readonly history?: boolean
+}
+
+/** An option that cannot be used: which one, and what to write instead. Never holds the connection string. */
+export class PostgresConfigError extends Schema.TaggedError<PostgresConfigError>()("PostgresConfigError", {
+  field: Schema.String,
+  message: Schema.String
+}) {}
+
+/** The names users see: two views, the metadata table, and the view of the events. */
+export interface Names {
+  readonly schema: string
+  readonly metrics: string
+  readonly metadata: string
+  readonly spans: string
+  readonly events: string
+  /** Buckets of histograms: `<metrics>_histograms`, or `observability_metric_histograms` for the document's own name. */
+  readonly histograms: string
+}
+
+/** The options, checked and complete. */
+export interface PostgresConfig {
+  readonly name: string
+  readonly names: Names
+  readonly target: Target
+  readonly retentionDays: () => number
+  /** Milliseconds. */
+  readonly flushInterval: number
+  readonly batchSize: number
+  readonly history: boolean
+}
+
+/** Options over settings. Fails with the first option that cannot be used. */
+export const resolve = (
+  options: PostgresOptions,
+  settings: () => Settings
+): Effect.Effect<PostgresConfig, PostgresConfigError> =>
+  Effect.gen(function*() {
+    const given = settings()
+    const defaults = given.postgres
+    const name = options.name ?? "postgres"
+    if (name.trim() === "") return yield* wrong("name", "is empty: leave it out or give the backend a name")
+    const names = yield* checkNames({
+      schema: options.schema ?? defaults.schema,
+      metricsTable: options.metricsTable ?? defaults.metricsTable,
+      metricsMetadataTable: options.metricsMetadataTable ?? defaults.metricsMetadataTable,
+      spansTable: options.spansTable ?? defaults.spansTable,
+      spanEventsTable: options.spanEventsTable ?? defaults.spanEventsTable
+    })
+    const target = yield* checkConnection(options.connection ?? defaults.connection, {
+      applicationName: `effect-observability ${given.service.name}`,
+      synchronousCommit: options.synchronousCommit ?? true
+    })
+    const retentionDays = () => options.retentionDays ?? settings().postgres.retentionDays
+    yield* checkInteger("retentionDays", retentionDays(), 1, 36_500)
+    const batchSize = options.batchSize ?? defaults.batchSize
+    yield* checkInteger("batchSize", batchSize, 1, 10_000)
+    const flushInterval = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
+    yield* checkInteger("flushInterval", Math.round(flushInterval), 10, 86_400_000)
+    return { name, names, target, retentionDays, flushInterval, batchSize, history: options.history ?? true }
+  })
+
+const wrong = (field: string, problem: string): Effect.Effect<never, PostgresConfigError> =>
+  Effect.fail(new PostgresConfigError({ field, message: `postgres.${field} ${problem}` }))
+
+const checkInteger = (field: string, value: number, least: number, most: number) =>
+  Number.isInteger(value) && value >= least && value <= most
+    ? Effect.void
+    : wrong(field, `is ${value}: use a whole number from ${least} to ${most}`)
+
+const identifier = /^[a-z_][a-z0-9_]{0,62}$/
+
+/** Reserved key words of PostgreSQL 14 to 18 (appendix C, "reserved" and "reserved (can be function or type)"). */
+const reserved: ReadonlySet<string> = new Set(
+  ("all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation column " +
+    "concurrently constraint create cross current_catalog current_date current_role current_schema current_time " +
+    "current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze from " +
+    "full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit localtime " +
+    "localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references returning right " +
+    "select session_user similar some symmetric system_user table tablesample then to trailing true union unique user using " +
+    "variadic verbose when where window with").split(" ")
+)
+
+const checkIdentifier = (field: string, name: unknown): Effect.Effect<string, PostgresConfigError> => {
+  if (typeof name !== "string" || !identifier.test(name)) {
+    return wrong(field, "is not a plain name: use lower case letters, digits and _, not starting with a digit, at most 63 characters")
+  }
+  if (reserved.has(name)) return wrong(field, `is "${name}", a reserved word of SQL: choose another name`)
+  if (name.startsWith("pg_") || name === "information_schema") {
+    return wrong(field, `is "${name}", which PostgreSQL keeps for itself: choose another name`)
+  }
+  return Effect.succeed(name)
+}
+
+const tableFields = ["metricsTable", "metricsMetadataTable", "spansTable", "spanEventsTable"] as const
+
+/** Every name is checked before it comes near a statement, and quoted there all the same. */
+export const checkNames = (
+  given: { readonly [K in "schema" | (typeof tableFields)[number]]: string }
+): Effect.Effect<Names, PostgresConfigError> =>
+  Effect.gen(function*() {
+    const schema = yield* checkIdentifier("schema", given.schema)
+    const seen = new Map<string, string>()
+    for (const field of tableFields) {
+      const name = yield* checkIdentifier(field, given[field])
+      if (name.startsWith("obs_")) return yield* wrong(field, `is "${name}": names starting with obs_ belong to the store's own tables`)
+      const other = seen.get(name)
+      if (other !== undefined) return yield* wrong(field, `is "${name}", as is ${other}: give each its own name`)
+      seen.set(name, field)
+    }
+    const histograms = histogramsName(given.metricsTable)
+    if (histograms.length > 63) return yield* wrong("metricsTable", "is too long: at most 52 characters, the view of the buckets adds _histograms")
+    const taken = seen.get(histograms)
+    if (taken !== undefined) return yield* wrong(taken, `is "${histograms}", the view of the histograms: choose another name`)
+    return {
+      schema,
+      metrics: given.metricsTable,
+      metadata: given.metricsMetadataTable,
+      spans: given.spansTable,
+      events: given.spanEventsTable,
+      histograms
+    }
+  })
+
+const histogramsName = (metricsTable: string): string =>
+  metricsTable === "observability_metrics" ? "observability_metric_histograms" : `${metricsTable}_histograms`
+
+const checkConnection = (
+  connection: Redacted.Redacted<string> | undefined,
+  rest: Omit<Target, "url" | "address">
+): Effect.Effect<Target, PostgresConfigError> => {
+  const bad = (problem: string) => wrong("connection", problem)
+  if (connection === undefined) {
+    return bad("is missing: pass `connection: Redacted.make(\"postgresql://user:password@host:5432/database\")` or set POSTGRES_CONNECTION")
+  }
+  // What `URL` throws carries the whole string, so its error is dropped here.
+  const url = URL.canParse(Redacted.value(connection)) ? new URL(Redacted.value(connection)) : undefined
+  if (url === undefined) return bad("is not a URL: write postgresql://user:password@host:5432/database, with %-escapes in user and password")
+  if (url.protocol !== "postgres:" && url.protocol !== "postgresql:") return bad("must start with postgresql://")
+  if (url.searchParams.has("options")) return bad("has `options`: session settings are the backend's own, leave the parameter out")
+  const host = url.searchParams.get("host") ?? decoded(url.hostname.replace(/^\[(.*)\]$/, "$1"))
+  const port = Number(url.searchParams.get("port") ?? (url.port === "" ? 5432 : url.port))
+  if (host === undefined || decoded(url.username) === undefined || decoded(url.password) === undefined) {
+    return bad("has a stray %: write it as %25")
+  }
+  if (host.includes(",")) return bad("names several hosts: give one, or the address of a proxy in front of them")
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return bad("has a port that is not a number from 1 to 65535")
+  const sslmode = url.searchParams.get("sslmode")
+  if (sslmode !== null && !["disable", "allow", "prefer", "require", "verify-ca", "verify-full"].includes(sslmode)) {
+    return bad("has an unknown sslmode: use disable, prefer, require or verify-full")
+  }
+  const address = host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host: host === "" ? "localhost" : host, port }
+  return Effect.succeed({ ...rest, url: connection, address })
+}
+
+const decoded = (text: string): string | undefined => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,268 @@
+import { Exporter } from "@effect-observability/core"
+import type { MetricDefinition, MetricFrame, Series } from "@effect-observability/core"
+import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
+import { fence, type Lane, type Link } from "./internal/Lane.ts"
+import { type Partitioned, type Sql, sqlNames } from "./internal/names.ts"
+import { float8s, int2s, int4s, texts, uuids } from "./internal/parameters.ts"
+import { dayOf } from "./internal/partitions.ts"
+import type { Session } from "./internal/session.ts"
+import * as Encoding from "./PostgresEncoding.ts"
+import type { Names } from "./PostgresConfig.ts"
+
+export interface MetricsOptions {
+  readonly names: Names
+  readonly lane: Lane
+  /** Metrics to describe in the metadata table, recorded or not. */
+  readonly definitions: () => ReadonlyArray<MetricDefinition.MetricDefinition>
+  /** Labels every series carries. */
+  readonly labels: () => Readonly<Record<string, string>>
+}
+
+/** Stores frames: a row per frame, arrays in the order of the lane's series. Several frames share one statement. */
+export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> => {
+  const t = sqlNames(options.names)
+  const sql = insertFrames(t)
+  const registry = new Registry(t, options)
+  return {
+    export: (batch, attempt) =>
+      Effect.as(
+        options.lane.send(attempt, (link) =>
+          Effect.map(registry.register(link, batch), () => {
+            const columns = Encoding.frames(batch)
+            return { sql, parameters: parameters(columns), partitions: () => partitionsOf(batch) }
+          })),
+        Exporter.complete
+      ),
+    giveUp: options.lane.giveUp
+  }
+}
+
+const insertFrames = (t: Sql): string =>
+  `${fence(t.lane)},
+f as (
+  select to_timestamp(ts / 1000.0::float8) as ts, span_ms::int8, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, (item - 1)::int2 as item, lane.id as lane
+  from lane, unnest($4::float8[], $5::float8[], $6::int4[], $7::int4[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], $12::int4[],
+    $13::int4[], $14::int4[], $15::int4[], $16::int4[], $17::int4[], $18::int4[])
+    with ordinality as u(ts, span_ms, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, item)
+),
+scalars as (
+  insert into ${t.metric_frame} (ts, seq, span_ms, lane, sources, item, c2, c4, c8, g)
+  select ts, $2::int8, span_ms, lane, sources, item,
+    ($19::int2[])[c1:c2], ($20::int4[])[c1:c2], ($21::float8[])[c1:c2], ($22::float8[])[g1:g2]
+  from f where c2 >= c1 or g2 >= g1
+),
+histograms as (
+  insert into ${t.histogram_frame} (ts, seq, span_ms, lane, sources, item, b2, b4, b8, sums, mins, maxs)
+  select ts, $2::int8, span_ms, lane, sources, item, ($23::int2[])[b1:b2], ($24::int4[])[b1:b2], ($25::float8[])[b1:b2],
+    ($26::float8[])[h1:h2], ($27::float8[])[h1:h2], ($28::float8[])[h1:h2]
+  from f where h2 >= h1
+),
+summaries as (
+  insert into ${t.summary_frame} (ts, seq, span_ms, lane, sources, item, counts, sums, quantiles)
+  select ts, $2::int8, span_ms, lane, sources, item, ($29::float8[])[s1:s2], ($30::float8[])[s1:s2], ($31::float8[])[q1:q2]
+  from f where s2 >= s1
+)
+select id from lane`
+
+const parameters = (c: Encoding.FrameColumns): ReadonlyArray<unknown> => [
+  float8s(c.ts),
+  float8s(c.span),
+  int4s(c.sources),
+  ...[c.counters, c.gauges, c.histograms, c.buckets, c.summaries, c.quantiles].flatMap(({ from, to }) => [int4s(from), int4s(to)]),
+  int2s(c.counters.int2),
+  int4s(c.counters.int4),
+  float8s(c.counters.float8),
+  float8s(c.gauges.values),
+  int2s(c.buckets.int2),
+  int4s(c.buckets.int4),
+  float8s(c.buckets.float8),
+  float8s(c.histograms.sums),
+  float8s(c.histograms.mins),
+  float8s(c.histograms.maxs),
+  float8s(c.summaries.counts),
+  float8s(c.summaries.sums),
+  float8s(c.quantiles.values)
+]
+
+const partitionsOf = (batch: ReadonlyArray<MetricFrame>): ReadonlyMap<Partitioned, ReadonlySet<string>> => {
+  const days = new Set(batch.map((frame) => dayOf(frame.endTime)))
+  return new Map([["metric_frame", days], ["histogram_frame", days], ["summary_frame", days]] as const)
+}
+
+/** Series per statement. */
+const chunk = 5_000
+
+/**
+ * What this process has told the dictionaries. All of it may be repeated: rows are found by content, and the lane's list of
+ * series only grows, in an order that is the same for every attempt.
+ */
+class Registry {
+  private readonly t: Sql
+  private readonly options: MetricsOptions
+  /** The session the counts below were read on: after any doubt they are read again. */
+  private session: Session | undefined
+  private lane: number | undefined
+  private readonly counts: Record<Encoding.Kind, number> = { counters: 0, gauges: 0, histograms: 0, summaries: 0 }
+  private readonly widths: Record<Encoding.Kind, number> = { counters: 0, gauges: 0, histograms: 0, summaries: 0 }
+  private families = new Map<MetricDefinition.MetricDefinition, { readonly row: Encoding.FamilyRow; readonly id: number }>()
+  private described = 0
+
+  constructor(t: Sql, options: MetricsOptions) {
+    this.t = t
+    this.options = options
+  }
+
+  register(link: Link, batch: ReadonlyArray<MetricFrame>): Effect.Effect<void, SqlError> {
+    const self = this
+    return Effect.gen(function*() {
+      yield* self.describe(link)
+      for (const kind of Object.keys(Encoding.kinds) as Array<Encoding.Kind>) {
+        // Frames are prefixes of one list: the longest holds the others.
+        const longest = batch.reduce<ReadonlyArray<Series>>(
+          (most, frame) => (frame[kind].series.length > most.length ? frame[kind].series : most),
+          []
+        )
+        while (true) {
+          if (self.session !== link.session || self.lane !== link.lane) yield* self.recall(link)
+          if (self.counts[kind] >= longest.length) break
+          yield* self.append(link, kind, longest.slice(self.counts[kind], self.counts[kind] + chunk))
+        }
+      }
+    })
+  }
+
+  /** How far the lane's lists go on the server. */
+  private recall(link: Link): Effect.Effect<void, SqlError> {
+    return Effect.map(
+      link.session.query(
+        `select s.kind, max(s.pos + cardinality(s.series))::int4 as count,
+          sum((select coalesce(sum(case s.kind when 2 then cardinality(f.bounds) + 1 when 3 then cardinality(f.quantiles) else 0 end), 0)
+            from unnest(s.series) as k join ${this.t.series} x on x.id = k join ${this.t.family} f on f.id = x.family))::int4 as width
+          from ${this.t.lane_series} s where s.lane = $1::int4 group by s.kind`,
+        [link.lane]
+      ),
+      (rows) => {
+        if (this.lane !== link.lane) {
+          this.families.clear()
+          this.described = 0
+        }
+        this.session = link.session
+        this.lane = link.lane
+        for (const [kind, code] of Object.entries(Encoding.kinds) as Array<[Encoding.Kind, number]>) {
+          const row = rows.find((one) => one["kind"] === code)
+          this.counts[kind] = Number(row?.["count"] ?? 0)
+          this.widths[kind] = Number(row?.["width"] ?? 0)
+        }
+      }
+    )
+  }
+
+  private append(link: Link, kind: Encoding.Kind, list: ReadonlyArray<Series>): Effect.Effect<void, SqlError> {
+    const self = this
+    return Effect.gen(function*() {
+      yield* self.resolveFamilies(link, list.map((one) => one.definition))
+      const shared = self.options.labels()
+      const rows = list.map((one) => Encoding.series(one, self.families.get(one.definition)!.row, shared))
+      const distinct = [...new Map(rows.map((row, i) => [row.hash, { row, family: self.families.get(list[i]!.definition)!.id }])).values()]
+        // One order for all processes, so that two of them never wait for each other.
+        .sort((a, b) => (a.row.hash < b.row.hash ? -1 : 1))
+      yield* link.session.query(
+        `insert into ${self.t.series} (hash, family, labels)
+          select n.hash, n.family, n.labels::jsonb from unnest($1::uuid[], $2::int4[], $3::text[]) as n(hash, family, labels)
+          where not exists (select 1 from ${self.t.series} s where s.hash = n.hash)
+          on conflict (hash) do nothing`,
+        [
+          uuids(distinct.map(({ row }) => row.hash)),
+          int4s(Int32Array.from(distinct, ({ family }) => family)),
+          texts(distinct.map(({ row }) => row.labels))
+        ]
+      )
+      const starts = new Int32Array(rows.length)
+      let width = self.widths[kind]
+      rows.forEach((row, i) => {
+        starts[i] = width
+        width += row.width
+      })
+      const appended = yield* link.session.query(
+        `insert into ${self.t.lane_series} (lane, kind, pos, series, starts)
+          select $1::int4, $2::int2, $3::int4, array_agg(s.id order by n.i), case when $2::int2 >= 2 then $5::int4[] end
+          from unnest($4::uuid[]) with ordinality as n(hash, i) join ${self.t.series} s on s.hash = n.hash
+          on conflict do nothing returning pos`,
+        [link.lane, Encoding.kinds[kind], self.counts[kind], uuids(rows.map((row) => row.hash)), int4s(starts)]
+      )
+      if (appended.length === 0 || self.session !== link.session) {
+        // An earlier attempt, thought lost, had appended here; or this is that attempt, and it is late.
+        self.session = undefined
+        return
+      }
+      self.counts[kind] += rows.length
+      self.widths[kind] = width
+    })
+  }
+
+  private resolveFamilies(link: Link, definitions: ReadonlyArray<MetricDefinition.MetricDefinition>): Effect.Effect<void, SqlError> {
+    const wanted = [...new Set(definitions)].filter((definition) => !this.families.has(definition))
+    if (wanted.length === 0) return Effect.void
+    const rows = wanted.map((definition) => ({ definition, row: Encoding.family(definition) }))
+    const distinct = [...new Map(rows.map(({ row }) => [row.hash, row])).values()].sort((a, b) => (a.hash < b.hash ? -1 : 1))
+    const hashes = uuids(distinct.map((row) => row.hash))
+    return link.session.query(
+      `insert into ${this.t.family} (hash, name, type, unit, bounds, quantiles)
+        select n.hash, n.name, n.type, n.unit, n.bounds::float8[], n.quantiles::float8[]
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) as n(hash, name, type, unit, bounds, quantiles)
+        where not exists (select 1 from ${this.t.family} f where f.hash = n.hash)
+        on conflict (hash) do nothing`,
+      [
+        hashes,
+        texts(distinct.map((row) => row.name)),
+        texts(distinct.map((row) => row.type)),
+        texts(distinct.map((row) => row.unit)),
+        texts(distinct.map((row) => row.bounds)),
+        texts(distinct.map((row) => row.quantiles))
+      ]
+    ).pipe(
+      Effect.andThen(link.session.query(
+        `select id, replace(hash::text, '-', '') as hash from ${this.t.family} where hash = any($1::uuid[])`,
+        [hashes]
+      )),
+      Effect.map((found) => {
+        const ids = new Map(found.map((row) => [row["hash"], row["id"] as number]))
+        for (const { definition, row } of rows) this.families.set(definition, { row, id: ids.get(row.hash)! })
+      })
+    )
+  }
+
+  /** The document's metadata table: the newest definition of each name. */
+  private describe(link: Link): Effect.Effect<void, SqlError> {
+    const definitions = this.options.definitions()
+    if (this.lane === link.lane && this.described === definitions.length) return Effect.void
+    const rows = [...new Map(definitions.map((definition) => [definition.name, Encoding.metadata(definition)])).values()]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+    return Effect.map(
+      link.session.query(
+        `insert into ${this.t.view.metadata} as m (name, type, help, unit, label_names, buckets, objectives, alert_threshold, created_at)
+          select n.name, n.type, n.help, n.unit, n.label_names::jsonb, n.buckets::jsonb, n.objectives::jsonb, n.alert_threshold::float8, now()
+          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+            as n(name, type, help, unit, label_names, buckets, objectives, alert_threshold)
+          on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+            buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold
+          where (m.type, m.help, m.unit, m.label_names, m.buckets, m.objectives, m.alert_threshold) is distinct from
+            (excluded.type, excluded.help, excluded.unit, excluded.label_names, excluded.buckets, excluded.objectives, excluded.alert_threshold)`,
+        [
+          texts(rows.map((row) => row.name)),
+          texts(rows.map((row) => row.type)),
+          texts(rows.map((row) => row.help)),
+          texts(rows.map((row) => row.unit)),
+          texts(rows.map((row) => row.labelNames)),
+          texts(rows.map((row) => row.buckets)),
+          texts(rows.map((row) => row.objectives)),
+          texts(rows.map((row) => row.alertThreshold))
+        ]
+      ),
+      () => {
+        this.described = definitions.length
+      }
+    )
+  }
+}

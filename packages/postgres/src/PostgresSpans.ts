@@ -1,0 +1,137 @@
+import { Exporter } from "@effect-observability/core"
+import type { SpanData } from "@effect-observability/core"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
+import { fence, type Lane, type Link } from "./internal/Lane.ts"
+import { type Sql, sqlNames } from "./internal/names.ts"
+import { float8s, int2s, int4s, int8s, texts, uuids } from "./internal/parameters.ts"
+import { dayOf } from "./internal/partitions.ts"
+import * as Encoding from "./PostgresEncoding.ts"
+import type { Names } from "./PostgresConfig.ts"
+
+export interface SpansOptions {
+  readonly names: Names
+  readonly lane: Lane
+  readonly service: string
+  readonly retentionDays: () => number
+}
+
+/** Stores spans: a row per trace and batch, one statement per batch. */
+export const make = (options: SpansOptions): Exporter.Exporter<SpanData> => {
+  const t = sqlNames(options.names)
+  const sql = insertParts(t)
+  const operations = new Operations(t, options.service)
+  return {
+    export: (batch, attempt) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.as(
+          options.lane.send(attempt, (link) =>
+            Effect.map(operations.resolve(link, batch), () => {
+              const parts = Encoding.parts(batch)
+              const ts = Float64Array.from(parts, (part) => clamp(Number(part.start / 1_000n) / 1e6, now / 1e3, options.retentionDays()))
+              return {
+                sql,
+                parameters: parameters(ts, Encoding.spans(parts, (span) => operations.idOf(span))),
+                partitions: () => new Map([["trace_part", new Set(Array.from(ts, (seconds) => dayOf(seconds * 1_000)))]] as const)
+              }
+            })),
+          Exporter.complete
+        )),
+    giveUp: options.lane.giveUp
+  }
+}
+
+const day = 86_400
+
+/**
+ * The time that decides a row's partition, in seconds: the trace's start, unless a wrong clock or a very old span would ask for
+ * a day that is gone or has not come. The exact start is stored beside it.
+ */
+const clamp = (seconds: number, now: number, retentionDays: number): number =>
+  Math.min(Math.max(seconds, now - Math.max(0, retentionDays - 1) * day), now + day)
+
+const insertParts = (t: Sql): string =>
+  `${fence(t.lane)}
+, stored as (
+  insert into ${t.trace_part} (ts, seq, start_ns, end_ns, trace_id, lane, root_operation, span_count, error_count, root,
+    span_ids, parent_ids, operations, starts, durations, statuses, messages, attributes, events, links)
+  select to_timestamp(u.ts), $2::int8, u.start_ns, u.end_ns, u.trace_id, lane.id, u.root_operation, u.b - u.a + 1, u.errors, u.root = 1,
+    ($12::int8[])[a:b], ($13::int8[])[a:b], ($14::int4[])[a:b], ($15::int8[])[a:b], ($16::int8[])[a:b], ($17::int2[])[a:b],
+    ($18::text[])[a:b], ($19::text[])[a:b]::jsonb[], ($20::text[])[a:b]::jsonb[], ($21::text[])[a:b]::jsonb[]
+  from lane, unnest($4::float8[], $5::int8[], $6::int8[], $7::uuid[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], $22::int4[])
+    as u(ts, start_ns, end_ns, trace_id, root_operation, errors, root, a, b)
+)
+select id from lane`
+
+const parameters = (ts: Float64Array, c: Encoding.SpanColumns): ReadonlyArray<unknown> => [
+  float8s(ts),
+  int8s(c.start),
+  int8s(c.end),
+  uuids(c.traceIds),
+  int4s(c.rootOperation),
+  int4s(c.errors),
+  int4s(c.root),
+  int4s(c.from),
+  int8s(c.spanIds),
+  int8s(c.parentIds),
+  int4s(c.operations),
+  int8s(c.starts),
+  int8s(c.durations),
+  int2s(c.statuses),
+  texts(c.messages),
+  texts(c.attributes),
+  texts(c.events),
+  texts(c.links),
+  int4s(c.to)
+]
+
+/** Operations remembered before the memory starts anew: a program that puts ids into span names must not fill it. */
+const remembered = 20_000
+
+class Operations {
+  private readonly t: Sql
+  private readonly service: string
+  private lane: number | undefined
+  private ids = new Map<string, number>()
+
+  constructor(t: Sql, service: string) {
+    this.t = t
+    this.service = service
+  }
+
+  idOf(span: SpanData): number {
+    return this.ids.get(keyOf(span))!
+  }
+
+  resolve(link: Link, batch: ReadonlyArray<SpanData>): Effect.Effect<void, SqlError> {
+    if (this.lane !== link.lane || this.ids.size > remembered) this.ids = new Map()
+    this.lane = link.lane
+    const wanted = new Map<string, Encoding.OperationRow>()
+    for (const span of batch) {
+      const key = keyOf(span)
+      if (!this.ids.has(key) && !wanted.has(key)) wanted.set(key, Encoding.operation(this.service, span.name, span.kind))
+    }
+    if (wanted.size === 0) return Effect.void
+    const rows = [...new Map([...wanted.values()].map((row) => [row.hash, row])).values()].sort((a, b) => (a.hash < b.hash ? -1 : 1))
+    const hashes = uuids(rows.map((row) => row.hash))
+    return link.session.query(
+      `insert into ${this.t.operation} (hash, service, name, kind)
+        select n.hash, n.service, n.name, n.kind from unnest($1::uuid[], $2::text[], $3::text[], $4::int2[]) as n(hash, service, name, kind)
+        where not exists (select 1 from ${this.t.operation} o where o.hash = n.hash)
+        on conflict (hash) do nothing`,
+      [hashes, texts(rows.map((row) => row.service)), texts(rows.map((row) => row.name)), int2s(Int16Array.from(rows, (row) => row.kind))]
+    ).pipe(
+      Effect.andThen(link.session.query(
+        `select id, replace(hash::text, '-', '') as hash from ${this.t.operation} where hash = any($1::uuid[])`,
+        [hashes]
+      )),
+      Effect.map((found) => {
+        const ids = new Map(found.map((row) => [row["hash"], row["id"] as number]))
+        for (const [key, row] of wanted) this.ids.set(key, ids.get(row.hash)!)
+      })
+    )
+  }
+}
+
+const keyOf = (span: SpanData): string => `${span.kind} ${span.name}`

@@ -1,0 +1,133 @@
+import { Exporter } from "@effect-observability/core"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { migrate, SchemaConflict } from "../migrations/index.ts"
+import type { PostgresConfig } from "../PostgresConfig.ts"
+import { describe } from "./errors.ts"
+import * as Partitions from "./partitions.ts"
+import * as Session from "./session.ts"
+
+/**
+ * The database behind a backend: migrated in the background, kept within its retention, and closed with the scope. Nothing
+ * here waits for the server or fails when it is away.
+ */
+export interface Store {
+  readonly config: PostgresConfig
+  /** The deadline of one statement, in milliseconds, here and on the server. */
+  readonly timeout: number
+  readonly state: () => { readonly ready: boolean; readonly problem: string | undefined }
+  /** Fails until the schema is there. */
+  readonly gate: Effect.Effect<void, Exporter.ExportError>
+  /** The schema turned out to be missing: look again, and make it. */
+  readonly recheck: () => void
+  /** Runs `use` on a connection of its own. */
+  readonly withSession: <A, E>(use: (session: Session.Session) => Effect.Effect<A, E>) => Effect.Effect<A, E | import("effect/sql/SqlError").SqlError>
+}
+
+/** A whole migration, waiting for another process's included. */
+const migrationTimeout = 60_000
+const maintenanceInterval = Duration.hours(1)
+/** After a pass that could not drop everything. */
+const shortInterval = Duration.minutes(1)
+
+export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Store, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let ready = false
+    let problem: string | undefined
+    const stale = yield* Latch.make(true)
+
+    const withSession: Store["withSession"] = (use) =>
+      Effect.acquireUseRelease(Session.open(config.target, migrationTimeout), use, (session) => session.close)
+
+    const prepare = withSession((session) =>
+      Effect.andThen(migrate(session, config.names), Partitions.ensureComing(session, config.names))
+    ).pipe(
+      Effect.timeoutOrElse({
+        duration: migrationTimeout,
+        orElse: () => Effect.fail(new SchemaConflict("preparing the schema took longer than a minute"))
+      }),
+      Effect.tap(() =>
+        Effect.sync(() => {
+          ready = true
+          problem = undefined
+        })
+      ),
+      Effect.tapCause((cause) => Effect.sync(() => {
+        problem = problemOf(cause)
+      }))
+    )
+
+    const maintain = Effect.suspend(() =>
+      withSession((session) =>
+        Effect.gen(function*() {
+          yield* Partitions.ensureComing(session, config.names)
+          const days = config.retentionDays()
+          // A reload may bring anything; no number of days that was not checked deletes data.
+          return Number.isInteger(days) && days >= 1 ? yield* Partitions.dropExpired(session, config.names, days) : []
+        })
+      )
+    ).pipe(
+      Effect.timeoutOrElse({
+        duration: migrationTimeout,
+        orElse: () => Effect.fail(new SchemaConflict("maintenance took longer than a minute"))
+      }),
+      Effect.map((left) => {
+        problem = undefined
+        return left.length === 0 ? maintenanceInterval : shortInterval
+      }),
+      Effect.catchCause((cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+        problem = `maintenance: ${problemOf(cause)}`
+        return Effect.succeed(shortInterval)
+      })
+    )
+
+    const life = Effect.gen(function*() {
+      yield* stale.close
+      yield* Effect.retry(prepare, { schedule: backoff })
+      let pause = yield* maintain
+      while (ready) {
+        yield* Effect.raceFirst(Effect.sleep(pause), stale.await)
+        if (ready) pause = yield* maintain
+      }
+    }).pipe(
+      Effect.catchCause((cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+        problem = problemOf(cause)
+        return Effect.sleep(shortInterval)
+      }),
+      Effect.forever
+    )
+    yield* Effect.forkScoped(life)
+
+    return {
+      config,
+      timeout,
+      state: () => ({ ready, problem }),
+      gate: Effect.suspend(() => (ready ? Effect.void : Effect.fail(Exporter.unavailable(problem ?? "not connected yet")))),
+      recheck: () => {
+        if (!ready) return
+        ready = false
+        stale.openUnsafe()
+      },
+      withSession
+    }
+  })
+
+/** 100 ms, doubling to 5 s, ± 20 %. */
+const backoff = Schedule.exponential("100 millis").pipe(
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(5)))),
+  Schedule.jittered
+)
+
+const problemOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  if (error instanceof SchemaConflict) return error.message
+  return typeof error === "object" && error !== null && "_tag" in error && error._tag === "SqlError"
+    ? describe(error as import("effect/sql/SqlError").SqlError)
+    : `unexpected: ${String(error)}`
+}
