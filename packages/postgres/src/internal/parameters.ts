@@ -14,6 +14,7 @@ export const int8s = (values: BigInt64Array | null): PgTypes.Parameter => parame
 export const int4s = (values: Int32Array | null): PgTypes.Parameter => parameter(OID.int4Array, values)
 export const int2s = (values: Int16Array | null): PgTypes.Parameter => parameter(OID.int2Array, values)
 export const texts = (values: ReadonlyArray<string | null> | null): PgTypes.Parameter => parameter(OID.textArray, values)
+/** 32 hex digits each, without dashes. */
 export const uuids = (values: ReadonlyArray<string> | null): PgTypes.Parameter => parameter(OID.uuidArray, values)
 /** A text parameter with its type, so that one statement keeps one plan. */
 export const text = PgTypes.text
@@ -75,4 +76,10 @@ registry.register(
 registry.register(
   OID.int2Array,
   codec<Int16Array>(OID.int2Array, OID.int2, 2, (values) => (view, offset, i) => view.setInt16(offset, values[i]!))
+)
+registry.register(
+  OID.uuidArray,
+  codec<ReadonlyArray<string>>(OID.uuidArray, OID.uuid, 16, (values) => (view, offset, i) => {
+    for (let word = 0; word < 4; word++) view.setUint32(offset + 4 * word, parseInt(values[i]!.slice(8 * word, 8 * word + 8), 16))
+  })
 )

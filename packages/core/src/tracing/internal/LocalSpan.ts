@@ -9,7 +9,6 @@ export type SpanOptions = Parameters<EffectTracer.Tracer["span"]>[0]
 
 /** What recorded and unrecorded spans have in common: ids that stay numbers until read, and a status. */
 export abstract class LocalSpan implements EffectTracer.Span {
-  readonly _tag = "Span"
   name: string
   readonly parent: Option.Option<EffectTracer.AnySpan>
   readonly annotations: Context.Context<never>
@@ -17,13 +16,13 @@ export abstract class LocalSpan implements EffectTracer.Span {
   readonly links: Array<EffectTracer.SpanLink>
   status: EffectTracer.SpanStatus
   /** The flag that goes out with the trace id. */
-  abstract readonly propagated: boolean
-  abstract readonly sampled: boolean
-  abstract readonly trace: TraceId
-  abstract readonly attributes: ReadonlyMap<string, unknown>
+  abstract get propagated(): boolean
+  abstract get sampled(): boolean
+  abstract get trace(): TraceId
+  abstract get attributes(): ReadonlyMap<string, unknown>
   private readonly high: number
   private readonly low: number
-  private id: string | undefined
+  private id: string | undefined = undefined
 
   constructor(options: SpanOptions, ids: IdGenerator) {
     this.name = options.name
@@ -37,7 +36,11 @@ export abstract class LocalSpan implements EffectTracer.Span {
     this.high = high
     // All zero is the one invalid id (W3C Trace Context, 3.2.2.4).
     this.low = (high | low) === 0 ? 1 : low
-    this.id = undefined
+  }
+
+  // A getter, as all that is the same for every span of a class: fields would make each of them larger.
+  get _tag(): "Span" {
+    return "Span"
   }
 
   get traceId(): string {

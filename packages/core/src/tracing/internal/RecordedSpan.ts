@@ -11,20 +11,29 @@ import { cut, limits, plain, plainRecord } from "./values.ts"
 
 /** A span that is kept. After its end nothing changes: it has handed one `SpanData` to the sink. */
 export class RecordedSpan extends LocalSpan {
-  readonly sampled = true
-  readonly propagated = true
-  readonly trace: TraceId
-  private readonly sink: (span: SpanData) => void
+  private readonly shared: TraceId
+  private sink: ((span: SpanData) => void) | undefined
   private held: Map<string, unknown> | undefined = undefined
   private happened: Array<SpanEvent> | undefined = undefined
   private lost: { attributes: number; events: number; links: number } | undefined = undefined
-  private discarded = false
 
   constructor(options: SpanOptions, trace: TraceId, ids: IdGenerator, sink: (span: SpanData) => void) {
     super(options, ids)
-    this.trace = trace
+    this.shared = trace
     this.sink = sink
     if (options.links.length > limits.links) this.losses.links += options.links.splice(limits.links).length
+  }
+
+  get trace(): TraceId {
+    return this.shared
+  }
+
+  get sampled(): true {
+    return true
+  }
+
+  get propagated(): true {
+    return true
   }
 
   get attributes(): ReadonlyMap<string, unknown> {
@@ -67,13 +76,14 @@ export class RecordedSpan extends LocalSpan {
 
   /** Makes the end of this span hand over nothing: another span stands for the same work. */
   discard(): void {
-    this.discarded = true
+    this.sink = undefined
   }
 
   end(endTime: bigint, exit: Exit.Exit<unknown, unknown>): void {
     const started = this.status
     if (started._tag === "Ended") return
-    if (this.discarded) {
+    const sink = this.sink
+    if (sink === undefined) {
       this.status = { _tag: "Ended", startTime: started.startTime, endTime, exit }
       return
     }
@@ -85,8 +95,8 @@ export class RecordedSpan extends LocalSpan {
     }
     if (this.lost !== undefined) this.noteLosses(this.lost)
     this.status = { _tag: "Ended", startTime: started.startTime, endTime, exit }
-    this.sink({
-      traceId: this.trace.hex,
+    sink({
+      traceId: this.shared.hex,
       spanId: this.spanId,
       parentSpanId: this.parent._tag === "Some" ? parentIdOf(this.parent.value) : undefined,
       name: this.name,

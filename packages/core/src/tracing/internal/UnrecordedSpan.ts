@@ -5,8 +5,7 @@ import { TraceId } from "./TraceId.ts"
 
 /** A span that nobody keeps. Its ids are real, so that what is called from inside it stays one trace. */
 export class UnrecordedSpan extends LocalSpan {
-  readonly sampled = false
-  readonly propagated: boolean
+  private readonly flag: boolean
   private readonly ids: IdGenerator
   private known: TraceId | undefined
 
@@ -15,7 +14,15 @@ export class UnrecordedSpan extends LocalSpan {
     super(options, ids)
     this.known = trace
     this.ids = ids
-    this.propagated = propagated
+    this.flag = propagated
+  }
+
+  get sampled(): false {
+    return false
+  }
+
+  get propagated(): boolean {
+    return this.flag
   }
 
   get trace(): TraceId {

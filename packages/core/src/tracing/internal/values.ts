@@ -66,26 +66,26 @@ const asText = (value: object): string => {
   return cut(text ?? Object.prototype.toString.call(value), limits.valueLength)
 }
 
-/** Attributes of an event or a link: a copy within the limits. */
+/** Attributes of an event or a link: a copy within the limits. Never throws. */
 export const plainRecord = (attributes: Readonly<Record<string, unknown>> | undefined): Readonly<Record<string, unknown>> => {
   if (attributes === undefined) return noAttributes
-  let out: Record<string, unknown> | undefined
-  let count = 0
   try {
-    for (const key in attributes) {
-      const value = plain(attributes[key])
-      // Assigning to __proto__ would change what the record is.
-      if (value === undefined || key === "__proto__") continue
-      if (count++ === limits.attributesPerEvent) break
-      out ??= {}
-      out[key] = value
+    // A spread is one step for the engine; then only what is not plain yet is touched.
+    const out: Record<string, unknown> = { ...attributes }
+    let count = 0
+    for (const key in out) {
+      const value = out[key]
+      const kept = plain(value)
+      if (kept === undefined || key === "__proto__" || ++count > limits.attributesPerEvent) delete out[key]
+      else if (kept !== value) out[key] = kept
     }
+    return out
   } catch {
-    // A getter or proxy of the caller threw: what was read so far is kept.
+    return unreadable
   }
-  return out ?? noAttributes
 }
 
+const unreadable: Readonly<Record<string, unknown>> = Object.freeze({ "otel.attributes": "[unreadable]" })
 const noAttributes: Readonly<Record<string, unknown>> = Object.freeze({})
 
 /** The first `length` code units, never half of a surrogate pair, in memory of its own. */

@@ -1,0 +1,142 @@
+import * as M from "./MetricDefinition.ts"
+
+/**
+ * The standard metrics: names, labels and units of the design document, so that every service speaks the same. Buckets begin as
+ * the document has them and go on above, where real latencies lie.
+ */
+
+const http = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10]
+const database = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]
+const bytes = [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000]
+
+// HTTP
+export const HttpRequestsTotal = M.counter("http_requests_total", {
+  help: "Total number of HTTP requests",
+  labelNames: ["method", "path", "status"]
+})
+export const HttpRequestDuration = M.histogram("http_request_duration_seconds", {
+  help: "HTTP request duration in seconds",
+  unit: "seconds",
+  labelNames: ["method", "path"],
+  buckets: http
+})
+export const HttpRequestSize = M.histogram("http_request_size_bytes", {
+  help: "HTTP request body size in bytes",
+  unit: "bytes",
+  labelNames: ["method", "path"],
+  buckets: bytes
+})
+export const HttpResponseSize = M.histogram("http_response_size_bytes", {
+  help: "HTTP response body size in bytes",
+  unit: "bytes",
+  labelNames: ["method", "path"],
+  buckets: bytes
+})
+
+// Database
+export const DbConnections = M.gauge("db_connections", {
+  help: "Number of database connections",
+  labelNames: ["pool_name", "state"]
+})
+export const DbOperationDuration = M.histogram("db_operation_duration_seconds", {
+  help: "Database operation duration in seconds",
+  unit: "seconds",
+  labelNames: ["operation", "table"],
+  buckets: database
+})
+export const DbErrors = M.counter("db_errors_total", {
+  help: "Total number of failed database operations",
+  labelNames: ["operation", "error_type"]
+})
+
+// Cache
+export const CacheHits = M.counter("cache_hits_total", { help: "Total number of cache hits", labelNames: ["cache_name"] })
+export const CacheMisses = M.counter("cache_misses_total", { help: "Total number of cache misses", labelNames: ["cache_name"] })
+export const CacheOperationDuration = M.histogram("cache_operation_duration_seconds", {
+  help: "Cache operation duration in seconds",
+  unit: "seconds",
+  labelNames: ["operation"],
+  buckets: database
+})
+
+// Messaging
+export const MessagePublished = M.counter("message_published_total", {
+  help: "Total number of published messages",
+  labelNames: ["topic"]
+})
+export const MessageConsumed = M.counter("message_consumed_total", {
+  help: "Total number of messages delivered to a consumer",
+  labelNames: ["topic", "consumer_group"]
+})
+export const MessageProcessed = M.counter("message_processed_total", {
+  help: "Total number of processed messages",
+  labelNames: ["topic", "consumer_group"]
+})
+export const MessageProcessingDuration = M.histogram("message_processing_duration_seconds", {
+  help: "Message processing duration in seconds",
+  unit: "seconds",
+  labelNames: ["topic"],
+  buckets: http
+})
+
+// The toolkit about itself
+export const MetricsProcessingDuration = M.histogram("obs_metrics_processing_seconds", {
+  help: "Metrics processing duration: from a batch's first attempt to its acknowledgement",
+  unit: "seconds",
+  labelNames: ["backend"],
+  buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+  alertThreshold: 1
+})
+export const DroppedMetrics = M.counter("obs_dropped_metrics_total", {
+  help: "Number of dropped metric frames and spans, by backend, signal and reason",
+  labelNames: ["backend", "signal", "reason"],
+  alertThreshold: 100
+})
+export const Exported = M.counter("obs_exported_total", {
+  help: "Number of metric frames and spans a backend acknowledged",
+  labelNames: ["backend", "signal"]
+})
+export const QueueItems = M.gauge("obs_queue_items", {
+  help: "Metric frames and spans waiting for a backend, in flight included",
+  labelNames: ["backend", "signal"]
+})
+export const QueueAge = M.gauge("obs_queue_age_seconds", {
+  help: "Age of the oldest item waiting for a backend",
+  unit: "seconds",
+  labelNames: ["backend", "signal"]
+})
+export const RejectedRecords = M.counter("obs_rejected_records_total", {
+  help: "Records refused or repaired by the metric store, by reason",
+  labelNames: ["reason"]
+})
+export const LedgerImbalance = M.counter("obs_ledger_imbalance_total", {
+  help: "Times the books of a queue did not balance; above zero it is a bug in effect-observability",
+  labelNames: ["backend", "signal"]
+})
+export const Series = M.gauge("obs_series", { help: "Series held by the metric store" })
+
+/** All of them (the document's `get_all_metrics`). */
+export const all: ReadonlyArray<M.MetricDefinition> = [
+  HttpRequestsTotal,
+  HttpRequestDuration,
+  HttpRequestSize,
+  HttpResponseSize,
+  DbConnections,
+  DbOperationDuration,
+  DbErrors,
+  CacheHits,
+  CacheMisses,
+  CacheOperationDuration,
+  MessagePublished,
+  MessageConsumed,
+  MessageProcessed,
+  MessageProcessingDuration,
+  MetricsProcessingDuration,
+  DroppedMetrics,
+  Exported,
+  QueueItems,
+  QueueAge,
+  RejectedRecords,
+  LedgerImbalance,
+  Series
+]
