@@ -1,13 +1,37 @@
+// The words of a program
+export * as MetricDefinition from "./metrics/MetricDefinition.ts"
+export type { MetricType } from "./metrics/MetricDefinition.ts"
+export { MetricsRecorder } from "./metrics/MetricsRecorder.ts"
+export * as StandardMetrics from "./metrics/StandardMetrics.ts"
+export { Tracer } from "./tracing/Tracer.ts"
+
+// The hub, its settings and its state
+export {
+  ConfigurationError,
+  ObservabilityConfig,
+  type ObservabilityInput,
+  type ObservabilitySettings,
+  type PostgresSettings,
+  settings
+} from "./config/ObservabilityConfig.ts"
+export { connectionProblem, identifierProblem } from "./config/internal/decode.ts"
+export { Diagnostics, type DiagnosticsReport } from "./hub/Diagnostics.ts"
+export { quietly } from "./hub/quietly.ts"
+export * from "./hub/Telemetry.ts"
+export { layerNoop } from "./hub/TelemetryLive.ts"
+
+// What a backend is made of
+export type * from "./metrics/MetricFrame.ts"
+export { merge as mergeFrames, weigh as weighFrame } from "./metrics/MetricFrame.ts"
+export type * from "./metrics/MetricStore.ts"
 export * as BatchProcessor from "./pipe/BatchProcessor.ts"
 export * as Exporter from "./pipe/Exporter.ts"
 export * as Ledger from "./pipe/Ledger.ts"
-export * as MetricDefinition from "./metrics/MetricDefinition.ts"
-export type { MetricType } from "./metrics/MetricDefinition.ts"
-export type * from "./metrics/MetricFrame.ts"
-export type * from "./metrics/MetricStore.ts"
-export { MetricsRecorder } from "./metrics/MetricsRecorder.ts"
+export { IdGenerator } from "./tracing/IdGenerator.ts"
+export * as Propagation from "./tracing/Propagation.ts"
 export type * from "./tracing/SpanData.ts"
+
+// History
 export * from "./history/HistoryError.ts"
 export * from "./history/MetricsHistory.ts"
 export * from "./history/TraceHistory.ts"
-export * from "./hub/Telemetry.ts"

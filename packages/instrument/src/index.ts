@@ -1,1 +1,3 @@
-export {}
+export * as HttpInstrumentation from "./http/HttpInstrumentation.ts"
+export * as HttpServerMiddleware from "./http/HttpServerMiddleware.ts"
+export { RequestId } from "./http/RequestId.ts"

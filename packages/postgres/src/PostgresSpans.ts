@@ -92,7 +92,7 @@ const remembered = 20_000
 class Operations {
   private readonly t: Sql
   private readonly service: string
-  private lane: number | undefined
+  private incarnation: number | undefined
   private ids = new Map<string, number>()
 
   constructor(t: Sql, service: string) {
@@ -105,8 +105,8 @@ class Operations {
   }
 
   resolve(link: Link, batch: ReadonlyArray<SpanData>): Effect.Effect<void, SqlError> {
-    if (this.lane !== link.lane || this.ids.size > remembered) this.ids = new Map()
-    this.lane = link.lane
+    if (this.incarnation !== link.incarnation || this.ids.size > remembered) this.ids = new Map()
+    this.incarnation = link.incarnation
     const wanted = new Map<string, Encoding.OperationRow>()
     for (const span of batch) {
       const key = keyOf(span)

@@ -66,10 +66,10 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
       const names = freshNames()
       yield* withSession(target, (session) => Effect.andThen(migrate(session, names), Partitions.ensureComing(session, names)))
       const role = `${names.schema}_role`
-      yield* ask(target, `create role ${role} login`)
+      yield* ask(target, `create role ${role} login password 'secret'`)
       yield* ask(target, `grant usage on schema ${names.schema} to ${role}`)
       yield* ask(target, `grant select, insert, update, delete on all tables in schema ${names.schema} to ${role}`)
-      const limited = { ...target, url: Redacted.make(Redacted.value(url).replace("postgres@", `${role}@`)) }
+      const limited = { ...target, url: Redacted.make(Redacted.value(url).replace(/\/\/[^@]*@/, `//${role}:secret@`)) }
       yield* withSession(limited, (session) =>
         Effect.gen(function*() {
           assert.strictEqual((yield* session.query("select current_user::text as me"))[0]!["me"], role)

@@ -258,7 +258,7 @@ layer(Database.layer, { excludeTestServices: true })("store", (it) => {
         yield* process.exportFrames(i + 1, store.frame(time - 1, time, [{ metric: Depth, labels: { queue: "a" }, value: i }]))
       }
       const points = yield* history.getMetricsHistory({ name: "queue_depth", startTime: 0, endTime: Date.now() + 301 * day })
-      assert.deepStrictEqual(points.map((point) => point.value), [3, 2, 1, 0])
+      assert.deepStrictEqual(points.map((point) => point.value), [3, 1, 2, 0])
     }))
 
   it.effect("a lane that expired is joined anew", () =>

@@ -1,8 +1,22 @@
-/** The document's configuration (2.3, 9.1.3), decoded. Durations are in milliseconds here. */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { decode } from "./internal/decode.ts"
+import { environment } from "./internal/environment.ts"
+
+/**
+ * The configuration (the document's 2.3 and 9.1.3), decoded and complete. Durations are milliseconds here. `schema` and table names
+ * are valid, distinct PostgreSQL identifiers.
+ */
 export interface ObservabilitySettings {
   /** `false` switches everything off: recording costs nothing and no backend starts. */
   readonly enabled: boolean
   readonly env: string
+  /** An empty `instance` is replaced by a fresh one at start. */
   readonly service: { readonly name: string; readonly version: string; readonly instance: string }
   readonly metrics: {
     readonly enabled: boolean
@@ -24,7 +38,7 @@ export interface ObservabilitySettings {
     /** 0 to 1. */
     readonly sampleRate: number
     readonly otelEndpoint: string | undefined
-    readonly sentryDsn: string | undefined
+    readonly sentryDsn: Redacted.Redacted<string> | undefined
     readonly ignoredPaths: ReadonlyArray<string>
   }
   readonly postgres: PostgresSettings
@@ -37,7 +51,7 @@ export interface ObservabilitySettings {
   /** Hard limit of the last drain when the program ends. */
   readonly shutdownTimeout: number
 }
-import type * as Redacted from "effect/Redacted"
+
 export interface PostgresSettings {
   readonly enabled: boolean
   readonly connection: Redacted.Redacted<string> | undefined
@@ -50,3 +64,135 @@ export interface PostgresSettings {
   readonly spanEventsTable: string
   readonly flushInterval: number
 }
+
+/** A duration, or a number of seconds as in the document. */
+export type Seconds = Duration.Input
+
+/** What a program writes; everything has a default. */
+export interface ObservabilityInput {
+  readonly enabled?: boolean
+  /** Default `"dev"`. */
+  readonly env?: string
+  readonly metrics?: {
+    readonly enabled?: boolean
+    /** Default 9090; 0 lets the kernel choose. */
+    readonly prometheusPort?: number
+    /** Default none. */
+    readonly prefix?: string
+    readonly defaultLabels?: Readonly<Record<string, string>>
+    readonly buckets?: Readonly<Record<string, ReadonlyArray<number>>>
+    /** Default 60 s. */
+    readonly aggregationInterval?: Seconds
+    /** Default 2,000. */
+    readonly maxSeriesPerMetric?: number
+    /** Default 100,000. */
+    readonly maxSeries?: number
+  }
+  readonly tracing?: {
+    readonly enabled?: boolean
+    /** Default `"unknown_service"`. */
+    readonly serviceName?: string
+    readonly serviceVersion?: string
+    readonly serviceInstance?: string
+    /** Default 1. */
+    readonly sampleRate?: number
+    readonly otelEndpoint?: string
+    readonly sentryDsn?: string | Redacted.Redacted<string>
+    /** Default `["/metrics", "/health"]`. */
+    readonly ignoredPaths?: ReadonlyArray<string>
+  }
+  readonly postgres?: {
+    readonly enabled?: boolean
+    readonly common?: {
+      readonly connection?: string | Redacted.Redacted<string>
+      /** Default `"observability"`. */
+      readonly schema?: string
+      /** Default 90; at least 1. */
+      readonly retentionDays?: number
+      /** Default 100. */
+      readonly batchSize?: number
+    }
+    readonly metricsTable?: string
+    readonly metricsMetadataTable?: string
+    readonly spansTable?: string
+    readonly spanEventsTable?: string
+    /** Default 5 s. */
+    readonly flushInterval?: Seconds
+  }
+  /** Default 30 s. */
+  readonly requestTimeout?: Seconds
+  /** Default 100. */
+  readonly batchSize?: number
+  /** Default 15 s. */
+  readonly flushInterval?: Seconds
+  /** Default 5 s. */
+  readonly shutdownTimeout?: Seconds
+}
+
+/** Everything that is wrong with a configuration, a line each, with path and fix; never with a secret in it. */
+export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
+  problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
+}) {
+  override get message(): string {
+    return `the configuration has ${this.problems.length === 1 ? "a problem" : `${this.problems.length} problems`}:\n` +
+      this.problems.map(({ message, path }) => `  ${path}: ${message}`).join("\n")
+  }
+}
+
+/** Completes and checks a configuration; all problems come back at once. */
+export const settings = (input: ObservabilityInput = {}): Result.Result<ObservabilitySettings, ConfigurationError> => {
+  const { problems, settings } = decode(input)
+  return problems.length === 0 ? Result.succeed(settings) : Result.fail(new ConfigurationError({ problems }))
+}
+
+/** What is in force where nothing was said. */
+export const defaults: ObservabilitySettings = decode({}).settings
+
+/** The configuration from the environment, over what the code gives: where both speak, the environment wins. */
+export const fromEnv = (input: ObservabilityInput = {}): Effect.Effect<ObservabilitySettings, ConfigurationError> =>
+  Effect.flatMap(environment, ({ names, values }) => {
+    const { problems, settings } = decode(overlay({ ...input }, values))
+    return problems.length === 0
+      ? Effect.succeed(settings)
+      : Effect.fail(
+        new ConfigurationError({
+          problems: problems.map(({ message, path }) => ({ path: names.get(path) ?? path, message }))
+        })
+      )
+  })
+
+const reference = Context.Reference<ObservabilitySettings>("@effect-observability/core/ObservabilityConfig", {
+  defaultValue: () => defaults
+})
+
+/**
+ * The settings of a program, provided once and outside the composition of backends.
+ *
+ * @example
+ * ```ts
+ * const observability = Layer.mergeAll(Prometheus.layer(), Postgres.layer()).pipe(
+ *   Layer.provide(ObservabilityConfig.layerFromEnv({ tracing: { serviceName: "shop" } }))
+ * )
+ * ```
+ */
+export const ObservabilityConfig = Object.assign(reference, {
+  /** Fails with all problems at once. */
+  layer: (input: ObservabilityInput): Layer.Layer<never, ConfigurationError> =>
+    Layer.effect(reference, Effect.suspend(() => Effect.fromResult(settings(input)))),
+  /** As `layer`, with the environment over it: `POSTGRES_*`, `OTEL_*`, `OBSERVABILITY_*`, … (see `docs/configuration.md`). */
+  layerFromEnv: (input: ObservabilityInput = {}): Layer.Layer<never, ConfigurationError> => Layer.effect(reference, fromEnv(input))
+})
+
+type Plain = { readonly [key: string]: unknown }
+
+const overlay = (under: Plain, over: Plain): Plain => {
+  const out: Record<string, unknown> = { ...under }
+  for (const key of Object.keys(over)) {
+    const below = out[key]
+    const above = over[key]
+    out[key] = isPlain(below) && isPlain(above) ? overlay(below, above) : above
+  }
+  return out
+}
+
+const isPlain = (value: unknown): value is Plain => typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype

@@ -1,7 +1,10 @@
+import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { quietly } from "../hub/quietly.ts"
 import type { Exporter } from "./Exporter.ts"
+import { Pipe } from "./internal/Pipe.ts"
 import type { LedgerSnapshot } from "./Ledger.ts"
 
 /** How one queue behaves. Every duration is measured on the monotonic clock. */
@@ -57,13 +60,51 @@ export interface ProcessorStatus {
   readonly lastSuccessAt: number | undefined
 }
 
-export declare const make: <A>(
+/** A sensible queue for small items: 10,000 of them or 32 MiB, the oldest give way, tried again until the buffer is full. */
+export const defaultPolicy = <A>(): Policy<A> => ({
+  maxItems: 10_000,
+  maxBytes: 32 * 1024 * 1024,
+  batchSize: 100,
+  flushInterval: "15 seconds",
+  attemptTimeout: "30 seconds",
+  maxAttempts: Infinity,
+  backoff: "200 millis",
+  maxBackoff: "30 seconds",
+  drainDeadline: "5 seconds",
+  overflow: "oldest",
+  weigh: () => 256,
+  count: () => 1
+})
+
+export interface Options {
+  /** Called after each settled batch with the seconds from its first attempt to its end. */
+  readonly onSettled?: (seconds: number, items: number) => void
+  /** Called whenever items are dropped or rejected, with the ledger's reason. */
+  readonly onLoss?: (count: number, reason: string) => void
+}
+
+/**
+ * A bounded queue in front of an exporter, with one fiber that sends batches: full ones at once, others after the flush interval.
+ * One batch is in flight at a time; an abandoned attempt of it may still be ending behind it. When the scope closes the queue takes
+ * nothing more, drains within `drainDeadline`, and what is left is counted as dropped (`"shutdown"`).
+ *
+ * A crash in the exporter is retried twice, then the batch is dropped (`"defect"`).
+ */
+export const make = <A>(
   exporter: Exporter<A>,
   policy: Policy<A>,
-  options?: {
-    /** Called after each settled batch with the seconds from its first attempt to its end. */
-    readonly onSettled?: (seconds: number, items: number) => void
-    /** Called whenever items are dropped or rejected, with the ledger's reason. */
-    readonly onLoss?: (count: number, reason: string) => void
-  }
-) => Effect.Effect<BatchProcessor<A>, never, Scope.Scope>
+  options: Options = {}
+): Effect.Effect<BatchProcessor<A>, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const pipe = new Pipe(exporter, policy, options, clock)
+    yield* Effect.forkScoped(quietly(pipe.work), { startImmediately: true })
+    // Added after the worker, so that it runs before the worker is interrupted.
+    yield* Effect.addFinalizer(() => quietly(pipe.close))
+    return {
+      offerUnsafe: (item) => pipe.offer(item),
+      flush: quietly(pipe.flush),
+      ledger: () => pipe.ledger.snapshot(),
+      status: () => pipe.status()
+    }
+  })

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import { TraceId } from "./internal/TraceId.ts"
 
 /**
  * Where trace and span ids come from: uniformly random 32-bit words, signed or not. It need not be unpredictable, only unlikely
@@ -61,3 +62,6 @@ export const fromSeed = (seed: number): IdGenerator => {
 export const fromCrypto = (): IdGenerator => new Xoshiro128(globalThis.crypto.getRandomValues(new Int32Array(4)))
 
 const processIds = fromCrypto()
+
+/** 32 random lower-case hex digits, never all zero: for request ids and the like. */
+export const hexId = (ids: IdGenerator): string => TraceId.random(ids).hex

@@ -1,13 +1,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as EffectTracer from "effect/Tracer"
-import { FailedStatus } from "./internal/failure.ts"
-import { RecordedSpan } from "./internal/RecordedSpan.ts"
-import { isPropagated, traceOf } from "./ObservabilityTracer.ts"
+import { traceOf } from "./ObservabilityTracer.ts"
 import { type Carrier, extract, inject, isSpanId, type SpanContext } from "./Propagation.ts"
+import { contextOf } from "./Spans.ts"
 
 /**
  * Spans by name, and the trace context that goes from process to process. `Effect.withSpan` and all that Effect traces by itself
@@ -63,26 +61,3 @@ const currentSpan = (context: Context.Context<never>): EffectTracer.AnySpan | un
   }
   return span !== undefined && traceOf(span) !== undefined && isSpanId(span.spanId) ? span : undefined
 }
-
-/** Ids and outgoing flag of a span, ready for a header. */
-export const contextOf = (span: EffectTracer.AnySpan): SpanContext => ({
-  traceId: traceOf(span)?.hex ?? span.traceId,
-  spanId: span.spanId,
-  sampled: isPropagated(span)
-})
-
-/** Renames a span that is still open, if it is one of this tracer: a route is known only after it was matched. */
-export const rename = (span: EffectTracer.Span, name: string): void => {
-  if (span instanceof RecordedSpan) span.rename(name)
-}
-
-/** Makes the end of a span hand over nothing, if it is one of this tracer: another span stands for the same work. */
-export const discard = (span: EffectTracer.Span): void => {
-  if (span instanceof RecordedSpan) span.discard()
-}
-
-/**
- * The exit of a span whose work ended with a bad answer, not with an error value (an HTTP 503): status `"error"`, attribute
- * `error.type`, and no exception event.
- */
-export const failedStatus = (type: string, message: string): Exit.Exit<never, unknown> => Exit.fail(new FailedStatus(type, message))

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import type * as EffectTracer from "effect/Tracer"
-import * as Tracer from "../../src/tracing/Tracer.ts"
+import * as Spans from "../../src/tracing/Spans.ts"
 import type { SpanData } from "../../src/tracing/SpanData.ts"
 import { recording } from "./support.ts"
 
@@ -105,7 +105,7 @@ describe("the status of a span", () => {
   })
 
   it("is error without an exception for a bad answer", () => {
-    const span = ended(Tracer.failedStatus("503", "HTTP 503"))
+    const span = ended(Spans.failedStatus("503", "HTTP 503"))
     assert.deepStrictEqual([span.status, span.statusMessage, span.events], ["error", "HTTP 503", []])
     assert.strictEqual(span.attributes.get("error.type"), "503")
   })

@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as EffectTracer from "effect/Tracer"
+import * as Spans from "../../src/tracing/Spans.ts"
 import * as Tracer from "../../src/tracing/Tracer.ts"
 import { recording } from "./support.ts"
 
@@ -108,11 +109,11 @@ describe("Tracer", () => {
   it.effect("renames an open span and drops a discarded one", () =>
     Effect.gen(function*() {
       const { ended, provide } = recording()
-      yield* Effect.tap(Effect.currentSpan, (span) => Effect.sync(() => Tracer.rename(span, "GET /users/:id"))).pipe(
+      yield* Effect.tap(Effect.currentSpan, (span) => Effect.sync(() => Spans.rename(span, "GET /users/:id"))).pipe(
         Effect.withSpan("GET"),
         provide
       )
-      yield* Effect.tap(Effect.currentSpan, (span) => Effect.sync(() => Tracer.discard(span))).pipe(Effect.withSpan("twice"), provide)
+      yield* Effect.tap(Effect.currentSpan, (span) => Effect.sync(() => Spans.discard(span))).pipe(Effect.withSpan("twice"), provide)
       assert.deepStrictEqual(ended.map((span) => span.name), ["GET /users/:id"])
     }))
 })

@@ -111,7 +111,8 @@ export const copy = (binaries: Binaries, dir: string): Effect.Effect<Binaries, E
       if (!Fs.existsSync(folder)) {
         const unfinished = Fs.mkdtempSync(Path.join(dir, "programs-copy-"))
         await Fs.promises.cp(binaries.folder, unfinished, { recursive: true, verbatimSymlinks: true })
-        Fs.chmodSync(unfinished, 0o755)
+        // A package that is read-only gives its copy that mode too.
+        for (const part of ["", "bin", "lib", "share"]) Fs.chmodSync(Path.join(unfinished, part), 0o755)
         try {
           Fs.renameSync(unfinished, folder)
         } catch (cause) {

@@ -28,6 +28,8 @@ export interface Link {
   readonly session: Session.Session
   readonly lane: number
   readonly epoch: number
+  /** Another number after the lane was made anew: what was known about dictionaries then holds no more. */
+  readonly incarnation: number
 }
 
 /** `sql` begins with the common table expression `lane` of `fence` and ends with `select id from lane`. */
@@ -62,6 +64,7 @@ export const make = (
     let turn = 0
     /** The highest number ever put on the wire. */
     let sent = 0
+    let incarnation = 0
 
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
@@ -83,11 +86,13 @@ export const make = (
             where not exists (select 1 from ${t.resource} where hash = $1::uuid) on conflict (hash) do nothing`,
           key
         )
-        yield* session.query(
+        const made = yield* session.query(
           `insert into ${t.lane} (producer, signal, epoch, resource)
-            select $1::uuid, $2::text, $3::int4, id from ${t.resource} where hash = $4::uuid on conflict (producer, signal) do nothing`,
+            select $1::uuid, $2::text, $3::int4, id from ${t.resource} where hash = $4::uuid on conflict (producer, signal) do nothing
+            returning id`,
           [text(producer), text(signal), epoch, key[0]]
         )
+        if (made.length > 0) incarnation++
         const row = (yield* session.query(
           `select id, epoch, seq from ${t.lane} where producer = $1::uuid and signal = $2::text`,
           [text(producer), text(signal)]
@@ -95,7 +100,7 @@ export const make = (
         if (row === undefined) return yield* Exporter.unavailable("the lane was removed while it was made")
         // Somebody else writes under our name, or a newer start of ours does.
         if (row["epoch"] !== epoch || Number(row["seq"]) > sent) return yield* fenced
-        return { session, lane: row["id"] as number, epoch }
+        return { session, lane: row["id"] as number, epoch, incarnation }
       })
 
     /** Runs `use` on the lane's connection, alone. Whatever leaves the outcome unknown also ends the connection. */

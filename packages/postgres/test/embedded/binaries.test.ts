@@ -60,11 +60,13 @@ describe("the programs of PostgreSQL", () => {
       const installed = yield* withoutLinks(dir)
       const server = Path.join(dir, "server")
       Fs.mkdirSync(server, { mode: 0o777 })
-      yield* asStranger([dir, Path.join(installed.folder, "lib")], server)
-      const copied = yield* Binaries.withLibraries(installed, server)
+      const [copied, again] = yield* asStranger([dir, Path.join(installed.folder, "lib")], server).pipe(
+        Effect.andThen(Effect.all([Binaries.withLibraries(installed, server), Binaries.withLibraries(installed, server)])),
+        Effect.scoped
+      )
       assert.strictEqual(Path.dirname(copied.folder), server)
       assert.match(yield* version(copied.postgres), /^postgres \(PostgreSQL\) 18\./)
-      assert.strictEqual((yield* Binaries.withLibraries(installed, server)).folder, copied.folder)
+      assert.strictEqual(again.folder, copied.folder)
       assert.strictEqual(Fs.readdirSync(server).length, 1)
     }))
 })

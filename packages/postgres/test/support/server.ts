@@ -1,6 +1,23 @@
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import * as EmbeddedServer from "../../src/embedded/EmbeddedServer.ts"
 
-export const startServer = (): Effect.Effect<{ readonly url: Redacted.Redacted<string> }, never, Scope.Scope> =>
-  Effect.sync(() => ({ url: Redacted.make(process.env["DATABASE_URL"]!) }))
+/** A server of the test's own in a folder that goes with it. */
+export const startServer = (options: Partial<EmbeddedServer.EmbeddedServerOptions> = {}): Effect.Effect<
+  { readonly url: Redacted.Redacted<string>; readonly port: number },
+  never,
+  Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const dir = options.dir ?? (yield* temporaryFolder)
+    return yield* EmbeddedServer.start({ durable: false, ...options, dir })
+  }).pipe(Effect.orDie)
+
+export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => Path.join(Fs.mkdtempSync(Path.join(Os.tmpdir(), "obs-postgres-")), "data")),
+  (dir) => Effect.sync(() => Fs.rmSync(Path.dirname(dir), { recursive: true, force: true }))
+)

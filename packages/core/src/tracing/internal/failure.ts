@@ -36,7 +36,8 @@ export const describe = (error: unknown): Failure => {
     }
     const { _tag: tag, message: said, name, stack } = error as { readonly [K in "_tag" | "message" | "name" | "stack"]?: unknown }
     const named = text(name)
-    const type = cut(named !== undefined && named !== "Error" ? named : text(tag) ?? named ?? error.constructor?.name ?? "Object", lineLength)
+    const own = named === "Error" ? undefined : named
+    const type = cut(own ?? text(tag) ?? named ?? error.constructor?.name ?? "Object", lineLength)
     const message = typeof said === "string" ? cut(said, limits.valueLength) : error instanceof Error ? "" : String(plain(error) ?? "")
     return {
       type,

@@ -1,0 +1,139 @@
+import type { ObservabilitySettings } from "../ObservabilityConfig.ts"
+import { type Problem, Reader } from "./Reader.ts"
+
+const label = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
+const identifier = /^[a-z_][a-z0-9_]{0,62}$/
+/** Words that PostgreSQL keeps for itself wherever a name may stand (Appendix C of its manual, column "reserved"). */
+const reserved = new Set(
+  ("all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create current_catalog " +
+    "current_date current_role current_time current_timestamp current_user default deferrable desc distinct do else end except false " +
+    "fetch for foreign from grant group having in initially intersect into lateral leading limit localtime localtimestamp not null " +
+    "offset on only or order placing primary references returning select session_user some symmetric system_user table then to " +
+    "trailing true union unique user using variadic when where window with").split(" ")
+)
+
+/** What is wrong with the name of a schema or table, or `undefined`. */
+export const identifierProblem = (name: string): string | undefined => {
+  if (!identifier.test(name)) return "must be a lower-case PostgreSQL name: [a-z_][a-z0-9_]*, at most 63 characters"
+  if (name.startsWith("pg_") || name === "information_schema") return "is kept for PostgreSQL itself: choose another name"
+  if (reserved.has(name)) return "is a reserved word of SQL: choose another name"
+  return undefined
+}
+
+/** What is wrong with a connection string, without repeating any of it. */
+export const connectionProblem = (text: string): string | undefined => {
+  const expected = "expected postgres://user:password@host:port/database"
+  if (!/^postgres(ql)?:\/\//.test(text)) return expected
+  return URL.canParse(text) ? undefined : expected
+}
+
+/** Decodes a whole configuration; where something is wrong the default stands and the problem is reported. */
+export const decode = (input: unknown): { readonly settings: ObservabilitySettings; readonly problems: ReadonlyArray<Problem> } => {
+  const problems: Array<Problem> = []
+  const root = new Reader(input ?? {}, "", problems)
+  const metrics = root.group("metrics")
+  const tracing = root.group("tracing")
+  const postgres = root.group("postgres")
+  const common = postgres.group("common")
+
+  const name = (reader: Reader, key: string, fallback: string): string => {
+    const value = reader.string(key, fallback)
+    const wrong = identifierProblem(value)
+    if (wrong !== undefined) reader.wrong(key, `${JSON.stringify(value.slice(0, 70))} ${wrong}`)
+    return value
+  }
+  const tables = {
+    metricsTable: name(postgres, "metricsTable", "observability_metrics"),
+    metricsMetadataTable: name(postgres, "metricsMetadataTable", "observability_metric_metadata"),
+    spansTable: name(postgres, "spansTable", "observability_spans"),
+    spanEventsTable: name(postgres, "spanEventsTable", "observability_span_events")
+  }
+  const taken = new Map<string, string>()
+  for (const [key, table] of Object.entries(tables)) {
+    const other = taken.get(table)
+    if (other !== undefined) postgres.wrong(key, `is ${JSON.stringify(table)} like ${other}: the four tables need four names`)
+    taken.set(table, key)
+  }
+
+  const settings: ObservabilitySettings = {
+    enabled: root.boolean("enabled", true),
+    env: root.string("env", "dev"),
+    service: {
+      name: tracing.string("serviceName", "unknown_service", /^[^\0]{1,255}$/, "1 to 255 characters"),
+      version: tracing.string("serviceVersion", "0.0.0"),
+      instance: tracing.string("serviceInstance", "")
+    },
+    metrics: {
+      enabled: metrics.boolean("enabled", true),
+      prometheusPort: metrics.integer("prometheusPort", 9090, 0, 65_535),
+      prefix: metrics.string("prefix", "", /^([a-zA-Z_][a-zA-Z0-9_]{0,99})?$/, "a name like app: [a-zA-Z_][a-zA-Z0-9_]*"),
+      defaultLabels: labelsOf(metrics),
+      buckets: bucketsOf(metrics),
+      aggregationInterval: metrics.duration("aggregationInterval", 60),
+      maxSeriesPerMetric: metrics.integer("maxSeriesPerMetric", 2_000, 1, 10_000_000),
+      maxSeries: metrics.integer("maxSeries", 100_000, 1, 100_000_000)
+    },
+    tracing: {
+      enabled: tracing.boolean("enabled", true),
+      sampleRate: tracing.number("sampleRate", 1, 0, 1),
+      otelEndpoint: endpointOf(tracing),
+      sentryDsn: tracing.secret("sentryDsn", (text) => URL.canParse(text) ? undefined : "expected https://key@host/project"),
+      ignoredPaths: tracing.strings("ignoredPaths", ["/metrics", "/health"], /^\//, "a list of paths that begin with /")
+    },
+    postgres: {
+      enabled: postgres.boolean("enabled", false),
+      connection: common.secret("connection", connectionProblem),
+      schema: name(common, "schema", "observability"),
+      retentionDays: common.number("retentionDays", 90, 1, 36_500),
+      batchSize: common.integer("batchSize", 100, 1, 100_000),
+      ...tables,
+      flushInterval: postgres.duration("flushInterval", 5)
+    },
+    requestTimeout: root.duration("requestTimeout", 30),
+    batchSize: root.integer("batchSize", 100, 1, 100_000),
+    flushInterval: root.duration("flushInterval", 15),
+    shutdownTimeout: root.duration("shutdownTimeout", 5)
+  }
+  for (const reader of [root, metrics, tracing, postgres, common]) reader.close()
+  return { settings, problems }
+}
+
+const labelsOf = (metrics: Reader): Readonly<Record<string, string>> => {
+  const given = metrics.get("defaultLabels") ?? {}
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    metrics.wrong("defaultLabels", "expected an object of label names and values")
+    return {}
+  }
+  const out: Record<string, string> = {}
+  for (const [key, value] of Object.entries(given)) {
+    if (!label.test(key) || key === "le" || key === "quantile") {
+      metrics.wrong(`defaultLabels.${key.slice(0, 60)}`, "a label name must match [a-zA-Z_][a-zA-Z0-9_]*, not start with __ and not be le or quantile")
+    } else if (typeof value !== "string") metrics.wrong(`defaultLabels.${key}`, "expected text")
+    else out[key] = value
+  }
+  return out
+}
+
+const bucketsOf = (metrics: Reader): Readonly<Record<string, ReadonlyArray<number>>> => {
+  const given = metrics.get("buckets") ?? {}
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    metrics.wrong("buckets", "expected an object of metric names and lists of bounds")
+    return {}
+  }
+  const out: Record<string, ReadonlyArray<number>> = {}
+  for (const [key, bounds] of Object.entries(given)) {
+    const valid = Array.isArray(bounds) && bounds.length > 0 && bounds.length <= 512 &&
+      bounds.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > bounds[i - 1]))
+    if (valid) out[key] = bounds
+    else metrics.wrong(`buckets.${key.slice(0, 60)}`, "expected 1 to 512 finite numbers, each above the one before")
+  }
+  return out
+}
+
+const endpointOf = (tracing: Reader): string | undefined => {
+  const value = tracing.get("otelEndpoint")
+  if (value === undefined) return undefined
+  if (typeof value === "string" && /^https?:\/\//.test(value) && URL.canParse(value)) return value
+  tracing.wrong("otelEndpoint", "expected a URL that begins with http:// or https://")
+  return undefined
+}

@@ -1,0 +1,111 @@
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+
+type Parse = (text: string) => unknown
+
+const text: Parse = (value) => value
+/** What is no number stays text, so that the decoder can say what it expected. */
+const number: Parse = (value) => value.trim() !== "" && Number.isFinite(Number(value)) ? Number(value) : value
+const boolean: Parse = (value) => {
+  const word = value.trim().toLowerCase()
+  return ["true", "1", "yes", "on"].includes(word) ? true : ["false", "0", "no", "off"].includes(word) ? false : value
+}
+const seconds: Parse = number
+const list = (value: string): Array<string> => value.split(",").map((one) => one.trim()).filter((one) => one !== "")
+/** `a=b,c=d`, values percent-encoded where needed, as OTEL_RESOURCE_ATTRIBUTES has it. */
+const pairs = (value: string): Record<string, string> =>
+  Object.fromEntries(list(value).map((pair) => {
+    const at = pair.indexOf("=")
+    return at < 0 ? [pair, ""] : [pair.slice(0, at).trim(), decoded(pair.slice(at + 1).trim())]
+  }))
+
+/** Which variable sets which path; of several for one path the first that is set counts. */
+const variables: ReadonlyArray<readonly [name: string, path: string, parse: Parse]> = [
+  ["APP_ENV", "env", text],
+  ["OTEL_ENDPOINT", "tracing.otelEndpoint", text],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "tracing.otelEndpoint", text],
+  ["SENTRY_DSN", "tracing.sentryDsn", text],
+  ["OTEL_SERVICE_NAME", "tracing.serviceName", text],
+  ["POSTGRES_ENABLED", "postgres.enabled", boolean],
+  ["POSTGRES_CONNECTION", "postgres.common.connection", text],
+  ["DATABASE_URL", "postgres.common.connection", text],
+  ["POSTGRES_SCHEMA", "postgres.common.schema", text],
+  ["POSTGRES_RETENTION_DAYS", "postgres.common.retentionDays", number],
+  ["POSTGRES_BATCH_SIZE", "postgres.common.batchSize", number],
+  ["POSTGRES_METRICS_TABLE", "postgres.metricsTable", text],
+  ["POSTGRES_METRICS_METADATA_TABLE", "postgres.metricsMetadataTable", text],
+  ["POSTGRES_SPANS_TABLE", "postgres.spansTable", text],
+  ["POSTGRES_SPAN_EVENTS_TABLE", "postgres.spanEventsTable", text],
+  ["POSTGRES_FLUSH_INTERVAL", "postgres.flushInterval", seconds],
+  ["OBSERVABILITY_ENABLED", "enabled", boolean],
+  ["OBSERVABILITY_METRICS_ENABLED", "metrics.enabled", boolean],
+  ["OBSERVABILITY_METRICS_PREFIX", "metrics.prefix", text],
+  ["OBSERVABILITY_PROMETHEUS_PORT", "metrics.prometheusPort", number],
+  ["OBSERVABILITY_DEFAULT_LABELS", "metrics.defaultLabels", pairs],
+  ["OBSERVABILITY_AGGREGATION_INTERVAL", "metrics.aggregationInterval", seconds],
+  ["OBSERVABILITY_MAX_SERIES_PER_METRIC", "metrics.maxSeriesPerMetric", number],
+  ["OBSERVABILITY_MAX_SERIES", "metrics.maxSeries", number],
+  ["OBSERVABILITY_TRACING_ENABLED", "tracing.enabled", boolean],
+  ["OBSERVABILITY_SAMPLE_RATE", "tracing.sampleRate", number],
+  ["OBSERVABILITY_IGNORED_PATHS", "tracing.ignoredPaths", list],
+  ["OBSERVABILITY_REQUEST_TIMEOUT", "requestTimeout", seconds],
+  ["OBSERVABILITY_BATCH_SIZE", "batchSize", number],
+  ["OBSERVABILITY_FLUSH_INTERVAL", "flushInterval", seconds],
+  ["OBSERVABILITY_SHUTDOWN_TIMEOUT", "shutdownTimeout", seconds]
+]
+
+/** OpenTelemetry resource attributes that this configuration knows (semantic conventions: service, deployment). */
+const resourceAttributes: Readonly<Record<string, string>> = {
+  "service.name": "tracing.serviceName",
+  "service.version": "tracing.serviceVersion",
+  "service.instance.id": "tracing.serviceInstance",
+  "deployment.environment": "env",
+  "deployment.environment.name": "env"
+}
+
+export interface Environment {
+  readonly values: { readonly [key: string]: unknown }
+  /** Which variable a path came from. */
+  readonly names: ReadonlyMap<string, string>
+}
+
+const read = (name: string): Effect.Effect<string | undefined> =>
+  Config.option(Config.String(name)).pipe(Effect.map(Option.getOrUndefined), Effect.catch(() => Effect.succeed(undefined)))
+
+/** What the environment says, as far as it says anything; read through Effect's `ConfigProvider`. */
+export const environment: Effect.Effect<Environment> = Effect.gen(function*() {
+  const values: Record<string, any> = {}
+  const names = new Map<string, string>()
+  const put = (path: string, value: unknown, name: string): void => {
+    if (names.has(path)) return
+    names.set(path, name)
+    const keys = path.split(".")
+    let group = values
+    for (const key of keys.slice(0, -1)) group = group[key] ??= {}
+    group[keys.at(-1)!] = value
+  }
+  for (const [name, path, parse] of variables) {
+    const value = yield* read(name)
+    if (value !== undefined && value !== "") put(path, parse(value), name)
+  }
+  const attributes = pairs((yield* read("OTEL_RESOURCE_ATTRIBUTES")) ?? "")
+  for (const [key, path] of Object.entries(resourceAttributes)) {
+    if (Object.hasOwn(attributes, key)) put(path, attributes[key], "OTEL_RESOURCE_ATTRIBUTES")
+  }
+  if (boolean((yield* read("OTEL_SDK_DISABLED")) ?? "") === true) put("enabled", false, "OTEL_SDK_DISABLED")
+  const sampler = yield* read("OTEL_TRACES_SAMPLER")
+  const rate = (yield* read("OTEL_TRACES_SAMPLER_ARG")) ?? "1"
+  if (sampler !== undefined && /always_on$/.test(sampler)) put("tracing.sampleRate", 1, "OTEL_TRACES_SAMPLER")
+  if (sampler !== undefined && /always_off$/.test(sampler)) put("tracing.sampleRate", 0, "OTEL_TRACES_SAMPLER")
+  if (sampler !== undefined && /traceidratio$/.test(sampler)) put("tracing.sampleRate", number(rate), "OTEL_TRACES_SAMPLER_ARG")
+  return { values, names }
+})
+
+const decoded = (value: string): string => {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}

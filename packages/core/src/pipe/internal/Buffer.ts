@@ -1,0 +1,173 @@
+import type { Policy } from "../BatchProcessor.ts"
+import type { Ledger } from "../Ledger.ts"
+
+/** An item on its way, with what its policy said of it when it came. */
+export interface Entry<A> {
+  readonly item: A
+  readonly bytes: number
+  readonly count: number
+  /** Order of arrival, from 1; a merged entry keeps that of its older part, so that a flush waits for all of it. */
+  readonly order: number
+  /** Monotonic milliseconds, taken at most 64 items before: good enough for an age. */
+  readonly at: number
+}
+
+/**
+ * A queue bounded by items and bytes, what is in flight included. It moves the ledger in the same step as the item, and a full
+ * queue answers by its policy: nothing waits and nothing vanishes uncounted.
+ */
+export class Buffer<A> {
+  inFlightItems = 0
+  inFlightBytes = 0
+  queuedBytes = 0
+  private entries: Array<Entry<A>> = []
+  private head = 0
+  private order = 0
+  private stamp = 0
+  private sinceStamp = 0
+  private readonly policy: Policy<A>
+  private readonly ledger: Ledger
+  private readonly now: () => number
+  private readonly onEvict: (count: number, reason: string) => void
+
+  constructor(policy: Policy<A>, ledger: Ledger, now: () => number, onEvict: (count: number, reason: string) => void) {
+    this.policy = policy
+    this.ledger = ledger
+    this.now = now
+    this.onEvict = onEvict
+  }
+
+  get length(): number {
+    return this.entries.length - this.head
+  }
+
+  /** Order of the youngest item ever accepted. */
+  get youngest(): number {
+    return this.order
+  }
+
+  get oldest(): Entry<A> | undefined {
+    return this.entries[this.head]
+  }
+
+  offer(item: A): boolean {
+    const { ledger, policy } = this
+    let bytes: number
+    let count: number
+    try {
+      bytes = policy.weigh(item)
+      count = policy.count(item)
+    } catch {
+      ledger.reject(1, "invalid")
+      this.onEvict(1, "invalid")
+      return false
+    }
+    if (!(bytes <= policy.maxBytes)) {
+      ledger.reject(count, "memory_limit")
+      this.onEvict(count, "memory_limit")
+      return false
+    }
+    if (this.length === 0 || --this.sinceStamp <= 0) {
+      this.stamp = this.now()
+      this.sinceStamp = 64
+    }
+    ledger.accept(count)
+    this.entries.push({ item, bytes, count, order: ++this.order, at: this.stamp })
+    this.queuedBytes += bytes
+    let kept = true
+    while (this.overfull) kept = this.makeRoom()
+    return kept
+  }
+
+  private get overfull(): boolean {
+    return this.length + this.inFlightItems > this.policy.maxItems || this.queuedBytes + this.inFlightBytes > this.policy.maxBytes
+  }
+
+  /** Lets something go; `false` when it was the youngest item. */
+  private makeRoom(): boolean {
+    const { overflow } = this.policy
+    if (overflow === "newest") {
+      this.evict(this.entries.pop()!, "queue_full_newest")
+      return false
+    }
+    if (overflow !== "oldest" && this.length >= 2 && this.mergeLightest(overflow.merge)) return true
+    const alone = this.length === 1
+    this.evict(this.shift(), "queue_full_oldest")
+    return !alone
+  }
+
+  /** Joins the adjacent pair with the fewest source items; what waits here was never attempted. */
+  private mergeLightest(merge: (older: A, newer: A) => A): boolean {
+    const { entries, head } = this
+    let at = head
+    let least = Infinity
+    for (let i = head; i + 1 < entries.length; i++) {
+      const weight = entries[i]!.count + entries[i + 1]!.count
+      if (weight < least) {
+        least = weight
+        at = i
+      }
+    }
+    const older = entries[at]!
+    const newer = entries[at + 1]!
+    let joined: Entry<A>
+    try {
+      const item = merge(older.item, newer.item)
+      joined = { item, bytes: this.policy.weigh(item), count: least, order: older.order, at: older.at }
+    } catch {
+      return false
+    }
+    entries.splice(at, 2, joined)
+    const before = this.queuedBytes
+    this.queuedBytes += joined.bytes - older.bytes - newer.bytes
+    // By bytes alone a merge may not help: then the caller evicts.
+    return this.length + this.inFlightItems <= this.policy.maxItems || this.queuedBytes < before
+  }
+
+  private evict(entry: Entry<A>, reason: string): void {
+    this.queuedBytes -= entry.bytes
+    this.ledger.evict(entry.count, reason)
+    this.onEvict(entry.count, reason)
+  }
+
+  private shift(): Entry<A> {
+    const entry = this.entries[this.head]!
+    this.entries[this.head] = undefined!
+    this.head++
+    if (this.head > 1024 && this.head * 2 > this.entries.length) {
+      this.entries = this.entries.slice(this.head)
+      this.head = 0
+    } else if (this.head === this.entries.length) {
+      this.entries = []
+      this.head = 0
+    }
+    return entry
+  }
+
+  /** Takes the oldest items out, at most `size` of them; they are in flight now. */
+  take(size: number): Array<Entry<A>> {
+    const taken: Array<Entry<A>> = []
+    while (taken.length < size && this.length > 0) {
+      const entry = this.shift()
+      this.queuedBytes -= entry.bytes
+      this.inFlightItems++
+      this.inFlightBytes += entry.bytes
+      this.ledger.start(entry.count)
+      taken.push(entry)
+    }
+    return taken
+  }
+
+  /** Frees what in-flight entries held; the ledger was moved by the caller. */
+  settle(entries: ReadonlyArray<Entry<A>>): void {
+    for (const entry of entries) {
+      this.inFlightItems--
+      this.inFlightBytes -= entry.bytes
+    }
+  }
+
+  /** Lets everything that still waits go. */
+  clear(reason: string): void {
+    while (this.length > 0) this.evict(this.shift(), reason)
+  }
+}

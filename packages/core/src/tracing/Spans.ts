@@ -1,0 +1,31 @@
+import * as Exit from "effect/Exit"
+import type * as EffectTracer from "effect/Tracer"
+import { FailedStatus } from "./internal/failure.ts"
+import { RecordedSpan } from "./internal/RecordedSpan.ts"
+import { isPropagated, traceOf } from "./ObservabilityTracer.ts"
+import type { SpanContext } from "./Propagation.ts"
+
+// What instrumentation does to spans beyond Effect's own interface.
+
+/** Ids and outgoing flag of a span, ready for a header. */
+export const contextOf = (span: EffectTracer.AnySpan): SpanContext => ({
+  traceId: traceOf(span)?.hex ?? span.traceId,
+  spanId: span.spanId,
+  sampled: isPropagated(span)
+})
+
+/** Renames a span that is still open, if it is one of our tracer: a route is known only after it was matched. */
+export const rename = (span: EffectTracer.Span, name: string): void => {
+  if (span instanceof RecordedSpan) span.rename(name)
+}
+
+/** Makes the end of a span hand over nothing, if it is one of our tracer: another span stands for the same work. */
+export const discard = (span: EffectTracer.Span): void => {
+  if (span instanceof RecordedSpan) span.discard()
+}
+
+/**
+ * The exit of a span whose work ended with a bad answer, not with an error value (an HTTP 503): status `"error"`, attribute
+ * `error.type`, and no exception event.
+ */
+export const failedStatus = (type: string, message: string): Exit.Exit<never, unknown> => Exit.fail(new FailedStatus(type, message))

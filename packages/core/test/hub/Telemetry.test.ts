@@ -1,0 +1,120 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Diagnostics, Exporter, Ledger, type Listener, type MetricFrame, MetricsRecorder, ObservabilityConfig, type SpanData, StandardMetrics, Telemetry } from "../../src/index.ts"
+
+const labels = { method: "GET", path: "/", status: "200" }
+
+/** A backend that keeps what it is sent. */
+const backend = (name: string, sent: Array<MetricFrame>, spans: Array<SpanData>) =>
+  Layer.effectDiscard(
+    Effect.gen(function*() {
+      const telemetry = yield* Telemetry
+      const frames = yield* telemetry.exportFrames({
+        name,
+        interval: 1000,
+        exporter: { export: (batch) => Effect.sync(() => (sent.push(...batch), Exporter.complete)) }
+      })
+      const processor = yield* telemetry.exportSpans({
+        name,
+        exporter: { export: (batch) => Effect.sync(() => (spans.push(...batch), Exporter.complete)) }
+      })
+      const signal = (of: "metrics" | "spans", pipe: typeof frames | typeof processor) => ({
+        signal: of,
+        ledger: pipe.ledger(),
+        queuedItems: pipe.status().queuedItems,
+        queuedBytes: pipe.status().queuedBytes,
+        oldestAgeMillis: pipe.status().oldestAgeMillis,
+        lastError: undefined
+      })
+      const listener: Listener = {
+        name,
+        kind: "test",
+        onSpan: (span) => processor.offerUnsafe(span),
+        flush: Effect.andThen(frames.flush, processor.flush),
+        report: () => ({ name, kind: "test", status: "up", reason: undefined, signals: [signal("metrics", frames), signal("spans", processor)] })
+      }
+      yield* telemetry.register(listener)
+    })
+  ).pipe(Layer.provideMerge(Telemetry.layer))
+
+const increase = (frames: ReadonlyArray<MetricFrame>, name: string): number =>
+  frames.reduce((sum, { counters }) => sum + counters.series.reduce((inner, series, i) => series.definition.name === name ? inner + counters.values[i]! : inner, 0), 0)
+
+describe("the hub", () => {
+  it.effect("two backends side by side share one store and get everything once", () => {
+    const a: Array<MetricFrame> = []
+    const b: Array<MetricFrame> = []
+    const spans: Array<SpanData> = []
+    return Effect.gen(function*() {
+      const metrics = yield* MetricsRecorder
+      const telemetry = yield* Telemetry
+      yield* metrics.incrementCounter(StandardMetrics.HttpRequestsTotal, 2, labels).pipe(Effect.withSpan("work"))
+      yield* TestClock.adjust("1 second")
+      yield* metrics.incrementCounter(StandardMetrics.HttpRequestsTotal, 3, labels)
+      yield* telemetry.flush
+      assert.strictEqual(increase(a, "http_requests_total"), 5)
+      assert.strictEqual(increase(b, "http_requests_total"), 5)
+      assert.deepStrictEqual(spans.map((span) => span.name), ["work", "work"])
+      assert.strictEqual(a[0]!.endTime % 1000, 0)
+      const report = yield* (yield* Diagnostics).report
+      assert.deepStrictEqual(report.components.map((component) => component.name), ["a", "b"])
+      for (const component of report.components) {
+        for (const { ledger } of component.signals) assert.strictEqual(Ledger.imbalance(ledger), undefined)
+      }
+      assert.strictEqual(report.status, "up")
+    }).pipe(Effect.provide(Layer.mergeAll(backend("a", a, spans), backend("b", b, spans))))
+  })
+
+  it.effect("what was recorded last is delivered when the program ends", () => {
+    const frames: Array<MetricFrame> = []
+    const spans: Array<SpanData> = []
+    return Effect.gen(function*() {
+      yield* Effect.gen(function*() {
+        const metrics = yield* MetricsRecorder
+        yield* metrics.incrementCounter(StandardMetrics.HttpRequestsTotal, 7, labels).pipe(Effect.withSpan("last"))
+      }).pipe(Effect.provide(backend("a", frames, spans)))
+      assert.strictEqual(increase(frames, "http_requests_total"), 7)
+      assert.strictEqual(spans.length, 1)
+    })
+  })
+
+  it.effect("an idle program makes no spans of its own over 100 flushes", () => {
+    const spans: Array<SpanData> = []
+    return Effect.gen(function*() {
+      const telemetry = yield* Telemetry
+      for (let i = 0; i < 100; i++) {
+        yield* telemetry.flush
+        yield* TestClock.adjust("1 second")
+      }
+      assert.strictEqual(spans.length, 0)
+    }).pipe(Effect.provide(backend("a", [], spans)))
+  })
+
+  it.effect("names two backends that are called the same", () =>
+    Effect.gen(function*() {
+      const exit = yield* Layer.build(Layer.mergeAll(backend("a", [], []), Layer.fresh(Layer.empty), Layer.suspend(() => backend("a", [], [])))).pipe(Effect.scoped, Effect.exit)
+      assert.isTrue(Exit.isFailure(exit))
+      assert.match(String(exit), /two backends are named "a"/)
+    }))
+
+  it.effect("refuses settings given to one backend only", () =>
+    Effect.gen(function*() {
+      const other = backend("b", [], []).pipe(Layer.provide(ObservabilityConfig.layer({ env: "prod" })))
+      const exit = yield* Layer.build(Layer.mergeAll(backend("a", [], []), other)).pipe(Effect.scoped, Effect.exit)
+      assert.match(String(exit), /given other settings than the hub/)
+    }))
+
+  it.effect("enabled: false records nothing", () => {
+    const frames: Array<MetricFrame> = []
+    const spans: Array<SpanData> = []
+    return Effect.gen(function*() {
+      const metrics = yield* MetricsRecorder
+      const telemetry = yield* Telemetry
+      yield* metrics.incrementCounter(StandardMetrics.HttpRequestsTotal, 1, labels).pipe(Effect.withSpan("work"))
+      yield* telemetry.flush
+      assert.strictEqual(increase(frames, "http_requests_total"), 0)
+      assert.strictEqual(spans.length, 0)
+    }).pipe(Effect.provide(backend("a", frames, spans).pipe(Layer.provide(ObservabilityConfig.layer({ enabled: false })))))
+  })
+})

@@ -1,0 +1,105 @@
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { checkNames, PostgresConfigError, type PostgresOptions, resolve } from "../src/PostgresConfig.ts"
+
+const secret = "pa%3Ass-w0rd"
+const connection = Redacted.make(`postgresql://user:${secret}@localhost:5432/db`)
+
+const settings = () => ({
+  enabled: true,
+  env: "test",
+  service: { name: "api-service", version: "1", instance: "" },
+  metrics: {
+    enabled: true, prometheusPort: 9090, prefix: "", defaultLabels: {}, buckets: {}, aggregationInterval: 60_000, maxSeriesPerMetric: 1_000,
+    maxSeries: 10_000
+  },
+  tracing: { enabled: true, sampleRate: 1, otelEndpoint: undefined, sentryDsn: undefined, ignoredPaths: [] },
+  postgres: {
+    enabled: true, connection, schema: "observability", retentionDays: 90, batchSize: 100, metricsTable: "observability_metrics",
+    metricsMetadataTable: "observability_metric_metadata", spansTable: "observability_spans",
+    spanEventsTable: "observability_span_events", flushInterval: 5_000
+  },
+  requestTimeout: 30_000,
+  batchSize: 100,
+  flushInterval: 15_000,
+  shutdownTimeout: 5_000
+})
+
+const refused = (options: PostgresOptions) => Effect.flip(resolve(options, settings))
+
+it.effect("the settings are the defaults, and options go before them", () =>
+  Effect.gen(function*() {
+    const plain = yield* resolve({}, settings)
+    assert.deepStrictEqual(plain.names, {
+      schema: "observability", metrics: "observability_metrics", metadata: "observability_metric_metadata", spans: "observability_spans",
+      events: "observability_span_events", histograms: "observability_metric_histograms"
+    })
+    assert.strictEqual(plain.flushInterval, 5_000)
+    assert.strictEqual(plain.retentionDays(), 90)
+    assert.deepStrictEqual(plain.target.address, { host: "localhost", port: 5_432 })
+    assert.isTrue(plain.target.synchronousCommit)
+    // The document's 9.1.3.
+    const own = yield* resolve({
+      schema: "app", metricsTable: "app_metrics", metricsMetadataTable: "app_metric_metadata", spansTable: "app_spans",
+      spanEventsTable: "app_span_events", retentionDays: 30, flushInterval: "2 seconds", batchSize: 200, name: "archive"
+    }, settings)
+    assert.strictEqual(own.names.metrics, "app_metrics")
+    assert.strictEqual(own.flushInterval, 2_000)
+    assert.strictEqual(own.name, "archive")
+  }))
+
+it.effect("names that could be anything but a name are refused, in every field", () =>
+  Effect.gen(function*() {
+    const hostile = [
+      "public\"; drop schema public cascade; --", "a.b", "x".repeat(64), "x".repeat(200), "", "'", "\\", "a\0", "\u{1F600}", "Mixed", "1st", " a",
+      "select", "user", "table", "pg_catalog", "pg_temp", "a b", "schema\n", "sch\u00e9ma"
+    ]
+    for (const field of ["schema", "metricsTable", "metricsMetadataTable", "spansTable", "spanEventsTable"] as const) {
+      for (const name of [...hostile, ...(field === "schema" ? ["information_schema"] : ["obs_lane"])]) {
+        const error = yield* refused({ [field]: name })
+        assert.instanceOf(error, PostgresConfigError)
+        assert.strictEqual(error.field, field, name)
+        assert.include(error.message, `postgres.${field}`)
+      }
+    }
+  }))
+
+it.effect("two tables need two names", () =>
+  Effect.gen(function*() {
+    const error = yield* refused({ spansTable: "things", spanEventsTable: "things" })
+    assert.deepStrictEqual([error.field, error.message], ["spanEventsTable", "postgres.spanEventsTable is \"things\", as is spansTable: give each its own name"])
+    assert.strictEqual((yield* refused({ metricsTable: "m", spansTable: "m_histograms" })).field, "spansTable")
+    assert.strictEqual((yield* refused({ metricsTable: "m".repeat(60) })).field, "metricsTable")
+    const names = yield* checkNames({
+      schema: "public", metricsTable: "a", metricsMetadataTable: "b", spansTable: "c", spanEventsTable: "d"
+    })
+    assert.strictEqual(names.histograms, "a_histograms")
+  }))
+
+it.effect("a connection that cannot be used is explained without showing it", () =>
+  Effect.gen(function*() {
+    const wrong = [
+      `not a url ${secret}`, `mysql://user:${secret}@localhost/db`, `postgresql://user:${secret}@localhost:99999/db`,
+      `postgresql://user:${secret}@a,b/db`, `postgresql://user:${secret}@localhost/db?options=-c%20search_path%3Devil`,
+      `postgresql://user:${secret}@localhost/db?sslmode=maybe`, `postgresql://user:${secret}%zz@localhost/db`, `postgresql://u:${secret}@localhost/db?port=x`
+    ]
+    for (const url of wrong) {
+      const error = yield* refused({ connection: Redacted.make(url) })
+      assert.strictEqual(error.field, "connection")
+      for (const text of [error.message, String(error), JSON.stringify(error)]) assert.notInclude(text, secret, url)
+    }
+    const without = yield* Effect.flip(resolve({}, () => ({ ...settings(), postgres: { ...settings().postgres, connection: undefined } })))
+    assert.include(without.message, "POSTGRES_CONNECTION")
+    const socket = yield* resolve({ connection: Redacted.make("postgresql:///db?host=/var/run/postgresql&user=me") }, settings)
+    assert.deepStrictEqual(socket.target.address, { path: "/var/run/postgresql/.s.PGSQL.5432" })
+    assert.notInclude(JSON.stringify(socket.target), "user@")
+  }))
+
+it.effect("numbers that would delete everything or wait for ever are refused", () =>
+  Effect.gen(function*() {
+    for (const retentionDays of [0, -1, 1.5, NaN, 1e9]) assert.strictEqual((yield* refused({ retentionDays })).field, "retentionDays")
+    for (const batchSize of [0, -5, 0.5, 1e6]) assert.strictEqual((yield* refused({ batchSize })).field, "batchSize")
+    for (const flushInterval of [0, 1, Infinity]) assert.strictEqual((yield* refused({ flushInterval })).field, "flushInterval")
+    assert.strictEqual((yield* refused({ name: " " })).field, "name")
+  }))
