@@ -60,7 +60,7 @@ const comparisonSampler = async (one: Case & { readonly kind: "compare" }): Prom
     baseline: baseline.out,
     sample: async (swapped) => {
       for (const { calls, out, side } of swapped ? [baseline, subject] : [subject, baseline]) {
-        globalThis.gc?.()
+        // No forced collection in between: it shrinks the young generation, and what allocates then costs twice as much.
         out.push((await nanosPerOp(side, calls)) * factor)
       }
     }

@@ -1,4 +1,4 @@
-import { Exporter, MetricDefinition, MetricsRecorder, Telemetry, TelemetryLive } from "@effect-observability/core"
+import { Exporter, MetricDefinition, MetricsRecorder, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
@@ -21,7 +21,7 @@ const named = "bench_named_total"
 /** One hub with that many push listeners, each taking a frame a second, as backends do. */
 const recorderWith = async (listeners: number): Promise<MetricsRecorder["Service"]> => {
   const backends = Array.from({ length: listeners }, (_, i) => listener(`bench-${i}`))
-  return ManagedRuntime.make(Layer.mergeAll(TelemetryLive.layer, ...backends)).runPromise(Effect.map(MetricsRecorder, (recorder) => recorder))
+  return ManagedRuntime.make(Layer.mergeAll(Telemetry.layer, ...backends)).runPromise(Effect.map(MetricsRecorder, (recorder) => recorder))
 }
 
 const listener = (name: string) =>
@@ -30,7 +30,7 @@ const listener = (name: string) =>
     const exporter = { export: () => Effect.succeed(Exporter.complete) }
     const { flush } = yield* telemetry.exportFrames({ name, exporter, interval: 1_000 })
     yield* telemetry.register({ name, kind: "bench", flush, report: () => ({ name, kind: "bench", status: "up", reason: undefined, signals: [] }) })
-  })).pipe(Layer.provideMerge(TelemetryLive.layer))
+  })).pipe(Layer.provideMerge(Telemetry.layer))
 
 const ops = 10_000
 

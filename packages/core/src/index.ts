@@ -16,6 +16,7 @@ export {
 } from "./config/ObservabilityConfig.ts"
 export { connectionProblem, identifierProblem } from "./config/internal/decode.ts"
 export { Diagnostics, type DiagnosticsReport } from "./hub/Diagnostics.ts"
+export { Exposition, type Page } from "./hub/Exposition.ts"
 export { quietly } from "./hub/quietly.ts"
 export * from "./hub/Telemetry.ts"
 export { layerNoop } from "./hub/TelemetryLive.ts"

@@ -1,11 +1,9 @@
-import { HistoryError, MetricsHistory, Telemetry, TraceHistory } from "@effect-observability/core"
+import { HistoryError, MetricsHistory, quietly, Telemetry, TraceHistory } from "@effect-observability/core"
 import type { BatchProcessor, ComponentReport, CompositionError, MetricFrame, SpanData } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import { randomUUID } from "node:crypto"
 import type { EmbeddedServerError } from "./embedded/EmbeddedServer.ts"
 import * as Lane from "./internal/Lane.ts"
@@ -170,10 +168,7 @@ const report = (
   }
 }
 
-/** The observer does not observe itself. */
-const quietly = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  self.pipe(Effect.provideService(References.TracerEnabled, false), Effect.provideService(Tracer.DisablePropagation, true))
-
+// The observer does not observe itself.
 const quietMetrics = (history: MetricsHistory["Service"]): MetricsHistory["Service"] => ({
   getMetricsHistory: (query) => quietly(history.getMetricsHistory(query))
 })

@@ -1,11 +1,9 @@
-import type { Telemetry } from "@effect-observability/core"
+import { identifierProblem, type ObservabilitySettings } from "@effect-observability/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Target } from "./internal/session.ts"
-
-type Settings = ReturnType<Telemetry["Service"]["settings"]>
 
 /** What one PostgreSQL backend may be told. What is left out comes from `ObservabilityConfig.postgres`. */
 export interface PostgresOptions {
@@ -19,11 +17,11 @@ export interface PostgresOptions {
   readonly metricsMetadataTable?: string
   readonly spansTable?: string
   readonly spanEventsTable?: string
-  /** Whole days, 1 to 36,500; older daily partitions are dropped. Read anew at every pass when it comes from the settings. */
+  /** 1 to 36,500, rounded up to whole days; older daily partitions are dropped. Read anew at every pass when it comes from the settings. */
   readonly retentionDays?: number
   /** The grid of the metric frames, and how long a span waits for company. At least 10 milliseconds. */
   readonly flushInterval?: Duration.Input
-  /** Spans per batch, 1 to 10,000. */
+  /** Spans per batch, 1 to 100,000; a statement takes at most 10,000. */
   readonly batchSize?: number
   /**
    * `false`: a commit does not wait for the server's disk. Up to about a second of telemetry may then be lost when the server
@@ -63,10 +61,13 @@ export interface PostgresConfig {
   readonly history: boolean
 }
 
+/** The arrays of one statement are cut once per trace, which grows with the square of the batch. */
+const maxBatch = 10_000
+
 /** Options over settings. Fails with the first option that cannot be used. */
 export const resolve = (
   options: PostgresOptions,
-  settings: () => Settings
+  settings: () => ObservabilitySettings
 ): Effect.Effect<PostgresConfig, PostgresConfigError> =>
   Effect.gen(function*() {
     const given = settings()
@@ -84,13 +85,13 @@ export const resolve = (
       applicationName: `effect-observability ${given.service.name}`,
       synchronousCommit: options.synchronousCommit ?? true
     })
-    const retentionDays = () => options.retentionDays ?? settings().postgres.retentionDays
+    const retentionDays = () => Math.ceil(options.retentionDays ?? settings().postgres.retentionDays)
     yield* checkInteger("retentionDays", retentionDays(), 1, 36_500)
     const batchSize = options.batchSize ?? defaults.batchSize
-    yield* checkInteger("batchSize", batchSize, 1, 10_000)
+    yield* checkInteger("batchSize", batchSize, 1, 100_000)
     const flushInterval = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
     yield* checkInteger("flushInterval", Math.round(flushInterval), 10, 86_400_000)
-    return { name, names, target, retentionDays, flushInterval, batchSize, history: options.history ?? true }
+    return { name, names, target, retentionDays, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true }
   })
 
 const wrong = (field: string, problem: string): Effect.Effect<never, PostgresConfigError> =>
@@ -101,29 +102,12 @@ const checkInteger = (field: string, value: number, least: number, most: number)
     ? Effect.void
     : wrong(field, `is ${value}: use a whole number from ${least} to ${most}`)
 
-const identifier = /^[a-z_][a-z0-9_]{0,62}$/
-
-/** Reserved key words of PostgreSQL 14 to 18 (appendix C, "reserved" and "reserved (can be function or type)"). */
-const reserved: ReadonlySet<string> = new Set(
-  ("all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation column " +
-    "concurrently constraint create cross current_catalog current_date current_role current_schema current_time " +
-    "current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze from " +
-    "full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit localtime " +
-    "localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references returning right " +
-    "select session_user similar some symmetric system_user table tablesample then to trailing true union unique user using " +
-    "variadic verbose when where window with").split(" ")
-)
-
 const checkIdentifier = (field: string, name: unknown): Effect.Effect<string, PostgresConfigError> => {
-  if (typeof name !== "string" || !identifier.test(name)) {
-    return wrong(field, "is not a plain name: use lower case letters, digits and _, not starting with a digit, at most 63 characters")
-  }
-  if (reserved.has(name)) return wrong(field, `is "${name}", a reserved word of SQL: choose another name`)
-  if (name.startsWith("pg_") || name === "information_schema") {
-    return wrong(field, `is "${name}", which PostgreSQL keeps for itself: choose another name`)
-  }
-  return Effect.succeed(name)
+  const problem = typeof name === "string" ? identifierProblem(name) : "must be text"
+  return problem === undefined ? Effect.succeed(name as string) : wrong(field, `${shown(name)} ${problem}`)
 }
+
+const shown = (value: unknown): string => JSON.stringify(String(value).slice(0, 70))
 
 const tableFields = ["metricsTable", "metricsMetadataTable", "spansTable", "spanEventsTable"] as const
 

@@ -1,1 +1,2 @@
-export {}
+export * as Prometheus from "./Prometheus.ts"
+export { contentType, exposedName, PrometheusEncoding } from "./PrometheusEncoding.ts"

@@ -12,6 +12,8 @@ export interface MetricStore {
   readonly family: (name: string) => MetricFamily | undefined
   /** Declares a metric; the same definition twice is fine. Returns what is wrong (invalid, or declared before as another type). */
   readonly declare: (definition: MetricDefinition) => MetricDefinitionError | undefined
+  /** Calls back for every metric declared from now on; returns how to stop it. */
+  readonly onDeclare: (listener: (family: MetricFamily) => void) => () => void
   /** A reader with its own baseline: each `take` holds exactly what happened since the one before it. */
   readonly frames: () => FrameReader
   /** Hands over single values of some metrics as they are recorded, at most `capacity` between two `take`s. */

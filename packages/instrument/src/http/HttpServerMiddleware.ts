@@ -65,7 +65,7 @@ interface Server {
 
 /** Without a server span every span inside would begin a trace of its own; the request root puts the context back. */
 const unobserved = (context: Context.Context<never>): Context.Context<never> =>
-  context.pipe(Context.add(References.TracerEnabled, false), Context.add(EffectTracer.DisablePropagation, true))
+  Context.add(Context.add(context, References.TracerEnabled, false), EffectTracer.DisablePropagation, true)
 
 /** Effect's server opens a span of its own unless `HttpInstrumentation.serverSpanOff` is provided around it: ours replaces it. */
 const discardEffectsSpan = (fiber: Fiber.Fiber<unknown, unknown>, request: HttpServerRequest.HttpServerRequest): void => {
@@ -103,10 +103,9 @@ class Call {
         span.attribute("request_id", this.requestId)
       }
       // Left in place when the handler is done: sending the response and reporting its error still belong to the request.
-      this.fiber.setContext(
-        this.fiber.context.pipe(Context.add(RequestId, this.requestId), Context.add(EffectTracer.ParentSpan, span))
-      )
-      HttpEffect.appendPreResponseHandlerUnsafe(this.fiber.context, (_request, response) =>
+      const context = Context.add(Context.add(this.fiber.context, RequestId, this.requestId), EffectTracer.ParentSpan, span)
+      this.fiber.setContext(context)
+      HttpEffect.appendPreResponseHandlerUnsafe(context, (_request, response) =>
         Effect.succeed(HttpServerResponse.setHeaders(response, this.responseHeaders(span))))
       return app
     })
@@ -121,10 +120,15 @@ class Call {
   }
 
   private responseHeaders(span: EffectTracer.Span): Record<string, string> {
-    const headers: Record<string, string> = { "x-request-id": this.requestId }
-    const context = Spans.contextOf(span)
-    if (Propagation.isTraceId(context.traceId)) headers["traceresponse"] = Propagation.formatTraceparent(context)
-    return headers
+    const requestId = this.requestId
+    // A span that stands for nothing (tracing is switched off) has no ids to send.
+    return this.traced(span)
+      ? { "x-request-id": requestId, traceresponse: Propagation.formatTraceparent(Spans.contextOf(span)) }
+      : { "x-request-id": requestId }
+  }
+
+  private traced(span: EffectTracer.Span): boolean {
+    return span.traceId.length === 32 && span.spanId.length === 16
   }
 
   end(exit: Exit.Exit<Response, unknown>): Effect.Effect<void> | undefined {

@@ -25,6 +25,7 @@ export class Registry implements MetricStore {
   /** `undefined` marks a definition that conflicts with another: found once, refused from then on. */
   private readonly byDefinition = new Map<MetricDefinition, Family | undefined>()
   private readonly refused = new Map<string, number>()
+  private readonly declared = new Set<(family: MetricFamily) => void>()
   private seriesCount = 0
   private taps: ReadonlyArray<RingTap> = []
 
@@ -76,7 +77,19 @@ export class Registry implements MetricStore {
     const family = new Family(this, effective, definition.maxSeries ?? this.settings.maxSeriesPerMetric)
     this.byName.set(definition.name, family)
     this.byDefinition.set(definition, family)
+    for (const listener of this.declared) {
+      try {
+        listener(family)
+      } catch {
+        // Declaring may happen inside a record call, which never throws.
+      }
+    }
     return undefined
+  }
+
+  onDeclare(listener: (family: MetricFamily) => void): () => void {
+    this.declared.add(listener)
+    return () => this.declared.delete(listener)
   }
 
   private conflict(definition: MetricDefinition): MetricDefinitionError | undefined {
