@@ -17,7 +17,10 @@ interface Allowance {
 
 const core = { module: "@effect-observability/core" }
 
-/** The import table of the house (docs/architecture): listeners never import each other, speakers never import listeners. */
+/**
+ * The import table of the house: listeners never import each other, speakers never import listeners. Node's own modules are
+ * for the packages whose client runs on Node alone.
+ */
 export const packages: Readonly<Record<string, PackageRule>> = {
   core: { name: "@effect-observability/core", allowed: [] },
   instrument: { name: "@effect-observability/instrument", allowed: [core] },
@@ -27,7 +30,7 @@ export const packages: Readonly<Record<string, PackageRule>> = {
       core,
       { module: "prom-client" },
       { module: "@effect/platform-node", files: /^node(\.ts$|\/)/ },
-      { module: "node:", files: /^node(\.ts$|\/)/ }
+      { module: "node:" }
     ]
   },
   postgres: {

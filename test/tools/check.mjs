@@ -30,7 +30,7 @@ const gates = [
     what: "import table and public names",
     commands: [[bin("vitest"), "run", "test/architecture", "test/public-api", "--reporter", "dot"]]
   },
-  { name: "dead code", what: "knip", commands: [[bin("knip"), "--no-progress"]] }
+  { name: "dead code", what: "knip", commands: [[bin("knip"), "--no-progress", "--no-config-hints"]] }
 ]
 
 const wanted = process.argv.slice(2)

@@ -36,3 +36,9 @@ export type * from "./tracing/SpanData.ts"
 export * from "./history/HistoryError.ts"
 export * from "./history/MetricsHistory.ts"
 export * from "./history/TraceHistory.ts"
+
+// Backends without a package of their own
+export * as Composite from "./memory/Composite.ts"
+export * as Memory from "./memory/Memory.ts"
+export { MemoryBackend } from "./memory/Memory.ts"
+export * as MemoryHistory from "./memory/MemoryHistory.ts"

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
-import type { EmbeddedServerError } from "./embedded/EmbeddedServer.ts"
+import * as EmbeddedServer from "./embedded/EmbeddedServer.ts"
 import * as Lane from "./internal/Lane.ts"
 import * as Session from "./internal/session.ts"
 import * as Store from "./internal/Store.ts"
@@ -53,13 +53,12 @@ export interface EmbeddedOptions extends Omit<PostgresOptions, "connection"> {
  */
 export const layerEmbedded = <const O extends EmbeddedOptions>(
   options: O
-): Layer.Layer<Gives<O> | Hub, PostgresConfigError | CompositionError | EmbeddedServerError> =>
+): Layer.Layer<Gives<O> | Hub, PostgresConfigError | CompositionError | EmbeddedServer.EmbeddedServerError> =>
   Layer.unwrap(Effect.gen(function*() {
     const { dir, port, ...rest } = options
     const telemetry = yield* Telemetry
     if (!telemetry.settings().enabled) return layerBackend(rest as PostgresOptions as O)
-    const { start } = yield* Effect.promise(() => import("./embedded/EmbeddedServer.ts"))
-    const server = yield* start({ dir, ...(port === undefined ? {} : { port }) })
+    const server = yield* EmbeddedServer.start({ dir, ...(port === undefined ? {} : { port }) })
     return layerBackend({ ...rest, connection: server.url } as PostgresOptions as O)
   })).pipe(Layer.provideMerge(Telemetry.layer))
 

@@ -114,15 +114,14 @@ class Registry {
   }
 
   register(link: Link, batch: ReadonlyArray<MetricFrame>): Effect.Effect<void, SqlError> {
-    const self = this
-    return Effect.gen(function*() {
-      if (self.incarnation !== link.incarnation) {
-        self.families.clear()
-        self.described = 0
-        self.session = undefined
-        self.incarnation = link.incarnation
+    return Effect.gen({ self: this }, function*() {
+      if (this.incarnation !== link.incarnation) {
+        this.families.clear()
+        this.described = 0
+        this.session = undefined
+        this.incarnation = link.incarnation
       }
-      yield* self.describe(link)
+      yield* this.describe(link)
       for (const kind of Object.keys(Encoding.kinds) as Array<Encoding.Kind>) {
         // Frames are prefixes of one list: the longest holds the others.
         const longest = batch.reduce<ReadonlyArray<Series>>(
@@ -130,9 +129,9 @@ class Registry {
           []
         )
         while (true) {
-          if (self.session !== link.session) yield* self.recall(link)
-          if (self.counts[kind] >= longest.length) break
-          yield* self.append(link, kind, longest.slice(self.counts[kind], self.counts[kind] + chunk))
+          if (this.session !== link.session) yield* this.recall(link)
+          if (this.counts[kind] >= longest.length) break
+          yield* this.append(link, kind, longest.slice(this.counts[kind], this.counts[kind] + chunk))
         }
       }
     })
@@ -160,18 +159,17 @@ class Registry {
   }
 
   private append(link: Link, kind: Encoding.Kind, list: ReadonlyArray<Series>): Effect.Effect<void, SqlError> {
-    const self = this
-    return Effect.gen(function*() {
-      yield* self.resolveFamilies(link, list.map((one) => one.definition))
-      const shared = self.options.labels()
-      const rows = list.map((one) => Encoding.series(one, self.families.get(one.definition)!.row, shared))
-      const distinct = [...new Map(rows.map((row, i) => [row.hash, { row, family: self.families.get(list[i]!.definition)!.id }])).values()]
+    return Effect.gen({ self: this }, function*() {
+      yield* this.resolveFamilies(link, list.map((one) => one.definition))
+      const shared = this.options.labels()
+      const rows = list.map((one) => Encoding.series(one, this.families.get(one.definition)!.row, shared))
+      const distinct = [...new Map(rows.map((row, i) => [row.hash, { row, family: this.families.get(list[i]!.definition)!.id }])).values()]
         // One order for all processes, so that two of them never wait for each other.
         .sort((a, b) => (a.row.hash < b.row.hash ? -1 : 1))
       yield* link.session.query(
-        `insert into ${self.t.series} (hash, family, labels)
+        `insert into ${this.t.series} (hash, family, labels)
           select n.hash, n.family, n.labels::jsonb from unnest($1::uuid[], $2::int4[], $3::text[]) as n(hash, family, labels)
-          where not exists (select 1 from ${self.t.series} s where s.hash = n.hash)
+          where not exists (select 1 from ${this.t.series} s where s.hash = n.hash)
           on conflict (hash) do nothing`,
         [
           uuids(distinct.map(({ row }) => row.hash)),
@@ -180,25 +178,25 @@ class Registry {
         ]
       )
       const starts = new Int32Array(rows.length)
-      let width = self.widths[kind]
+      let width = this.widths[kind]
       rows.forEach((row, i) => {
         starts[i] = width
         width += row.width
       })
       const appended = yield* link.session.query(
-        `insert into ${self.t.lane_series} (lane, kind, pos, series, starts)
+        `insert into ${this.t.lane_series} (lane, kind, pos, series, starts)
           select $1::int4, $2::int2, $3::int4, array_agg(s.id order by n.i), case when $2::int2 >= 2 then $5::int4[] end
-          from unnest($4::uuid[]) with ordinality as n(hash, i) join ${self.t.series} s on s.hash = n.hash
+          from unnest($4::uuid[]) with ordinality as n(hash, i) join ${this.t.series} s on s.hash = n.hash
           on conflict do nothing returning pos`,
-        [link.lane, Encoding.kinds[kind], self.counts[kind], uuids(rows.map((row) => row.hash)), int4s(starts)]
+        [link.lane, Encoding.kinds[kind], this.counts[kind], uuids(rows.map((row) => row.hash)), int4s(starts)]
       )
-      if (appended.length === 0 || self.session !== link.session) {
+      if (appended.length === 0 || this.session !== link.session) {
         // An earlier attempt, thought lost, had appended here; or this is that attempt, and it is late.
-        self.session = undefined
+        this.session = undefined
         return
       }
-      self.counts[kind] += rows.length
-      self.widths[kind] = width
+      this.counts[kind] += rows.length
+      this.widths[kind] = width
     })
   }
 

@@ -1,2 +1,3 @@
+export * as EmbeddedServer from "./embedded/EmbeddedServer.ts"
 export * as Postgres from "./Postgres.ts"
 export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"

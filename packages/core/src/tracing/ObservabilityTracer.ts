@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import type * as EffectTracer from "effect/Tracer"
 import { IdGenerator } from "./IdGenerator.ts"
-import { LocalSpan } from "./internal/LocalSpan.ts"
+import { LocalSpan, type SpanOptions } from "./internal/LocalSpan.ts"
 import { RatioSampler } from "./internal/ratio.ts"
 import { RecordedSpan } from "./internal/RecordedSpan.ts"
 import { TraceId } from "./internal/TraceId.ts"
@@ -21,23 +21,39 @@ export interface TracerOptions {
 }
 
 /** The tracer to install as Effect's `Tracer.Tracer`. It has no `context` hook: a step inside a span costs nothing more. */
-export const make = (options: TracerOptions): EffectTracer.Tracer => {
-  const { active, onEnd, sampleRate } = options
-  const ids = options.ids ?? Context.get(Context.empty(), IdGenerator)
-  const ratio = new RatioSampler()
-  return {
-    span(request) {
-      const parent = request.parent._tag === "Some" ? request.parent.value : undefined
-      const inherited = parent === undefined ? undefined : traceOf(parent)
-      if (!active()) {
-        // What the caller decided about the trace holds for those we call, though nothing is kept here.
-        return new UnrecordedSpan(request, inherited, ids, inherited !== undefined && isPropagated(parent!))
-      }
-      const trace = inherited ?? TraceId.random(ids)
-      return request.sampled && (inherited !== undefined || ratio.keeps(trace, sampleRate()))
-        ? new RecordedSpan(request, trace, ids, onEnd)
-        : new UnrecordedSpan(request, trace, ids, false)
+export const make = (options: TracerOptions): EffectTracer.Tracer => new ObservabilityTracer(options)
+
+/**
+ * Whether a span that begins a trace under this tracer could be kept: `false` while nobody listens. Instrumentation may then
+ * leave such spans out. Of a tracer that is not ours nothing is known: `true`.
+ */
+export const isActive = (tracer: EffectTracer.Tracer): boolean => !(tracer instanceof ObservabilityTracer) || tracer.active()
+
+class ObservabilityTracer implements EffectTracer.Tracer {
+  readonly active: () => boolean
+  private readonly sampleRate: () => number
+  private readonly onEnd: (span: SpanData) => void
+  private readonly ids: IdGenerator
+  private readonly ratio = new RatioSampler()
+
+  constructor(options: TracerOptions) {
+    this.active = options.active
+    this.sampleRate = options.sampleRate
+    this.onEnd = options.onEnd
+    this.ids = options.ids ?? Context.get(Context.empty(), IdGenerator)
+  }
+
+  span(request: SpanOptions): EffectTracer.Span {
+    const parent = request.parent._tag === "Some" ? request.parent.value : undefined
+    const inherited = parent === undefined ? undefined : traceOf(parent)
+    if (!this.active()) {
+      // What the caller decided about the trace holds for those we call, though nothing is kept here.
+      return new UnrecordedSpan(request, inherited, this.ids, inherited !== undefined && isPropagated(parent!))
     }
+    const trace = inherited ?? TraceId.random(this.ids)
+    return request.sampled && (inherited !== undefined || this.ratio.keeps(trace, this.sampleRate()))
+      ? new RecordedSpan(request, trace, this.ids, this.onEnd)
+      : new UnrecordedSpan(request, trace, this.ids, false)
   }
 }
 

@@ -1,4 +1,4 @@
-import { IdGenerator, type MetricsRecorder, Propagation, Spans, type Telemetry } from "@effect-observability/core"
+import { IdGenerator, type MetricsRecorder, ObservabilityTracer, Propagation, Spans, type Telemetry } from "@effect-observability/core"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -96,39 +96,38 @@ class Call {
   }
 
   run<E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> {
-    return Effect.flatMap(Effect.makeSpan(this.method, this.spanOptions()), (span) => {
+    const { fiber } = this
+    const remote = remoteParent(this.request)
+    fiber.setContext(Context.add(fiber.context, RequestId, this.requestId))
+    HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, (_request, response) =>
+      Effect.succeed(HttpServerResponse.setHeaders(response, this.responseHeaders())))
+    // Nobody would see the span, and there is no trace to pass on: the request id is all that is left to know it by.
+    if (remote === undefined && !ObservabilityTracer.isActive(fiber.getRef(EffectTracer.Tracer))) return app
+    return Effect.flatMap(Effect.makeSpan(this.method, this.spanOptions(remote)), (span) => {
       this.span = span
       if (span.sampled) {
         describeRequest(span, this.request, this.method)
         span.attribute("request_id", this.requestId)
       }
       // Left in place when the handler is done: sending the response and reporting its error still belong to the request.
-      const context = Context.add(Context.add(this.fiber.context, RequestId, this.requestId), EffectTracer.ParentSpan, span)
-      this.fiber.setContext(context)
-      HttpEffect.appendPreResponseHandlerUnsafe(context, (_request, response) =>
-        Effect.succeed(HttpServerResponse.setHeaders(response, this.responseHeaders(span))))
+      fiber.setContext(Context.add(fiber.context, EffectTracer.ParentSpan, span))
       return app
     })
   }
 
-  private spanOptions(): EffectTracer.SpanOptionsNoTrace {
-    const remote = remoteParent(this.request)
+  private spanOptions(remote: EffectTracer.ExternalSpan | undefined): EffectTracer.SpanOptionsNoTrace {
     if (remote === undefined) return { kind: "server", root: true }
     return this.server.trustIncoming
       ? { kind: "server", parent: remote }
       : { kind: "server", root: true, links: [{ span: remote, attributes: {} }] }
   }
 
-  private responseHeaders(span: EffectTracer.Span): Record<string, string> {
-    const requestId = this.requestId
+  private responseHeaders(): Record<string, string> {
+    const { requestId, span } = this
     // A span that stands for nothing (tracing is switched off) has no ids to send.
-    return this.traced(span)
+    return span !== undefined && span.traceId.length === 32
       ? { "x-request-id": requestId, traceresponse: Propagation.formatTraceparent(Spans.contextOf(span)) }
       : { "x-request-id": requestId }
-  }
-
-  private traced(span: EffectTracer.Span): boolean {
-    return span.traceId.length === 32 && span.spanId.length === 16
   }
 
   end(exit: Exit.Exit<Response, unknown>): Effect.Effect<void> | undefined {

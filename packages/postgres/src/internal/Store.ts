@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
 import { migrate, SchemaConflict } from "../migrations/index.ts"
 import type { PostgresConfig } from "../PostgresConfig.ts"
 import { describe } from "./errors.ts"
@@ -25,7 +26,7 @@ export interface Store {
   /** The schema turned out to be missing: look again, and make it. */
   readonly recheck: () => void
   /** Runs `use` on a connection of its own. */
-  readonly withSession: <A, E>(use: (session: Session.Session) => Effect.Effect<A, E>) => Effect.Effect<A, E | import("effect/sql/SqlError").SqlError>
+  readonly withSession: <A, E>(use: (session: Session.Session) => Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError>
 }
 
 /** A whole migration, waiting for another process's included. */
@@ -89,11 +90,8 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
     const life = Effect.gen(function*() {
       yield* stale.close
       yield* Effect.retry(prepare, { schedule: backoff })
-      let pause = yield* maintain
-      while (ready) {
-        yield* Effect.raceFirst(Effect.sleep(pause), stale.await)
-        if (ready) pause = yield* maintain
-      }
+      const pass: Effect.Effect<void> = Effect.flatMap(maintain, (pause) => Effect.raceFirst(Effect.sleep(pause), stale.await))
+      yield* Effect.repeat(pass, { until: () => !ready })
     }).pipe(
       Effect.catchCause((cause) => {
         if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
@@ -128,6 +126,6 @@ const problemOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   if (error instanceof SchemaConflict) return error.message
   return typeof error === "object" && error !== null && "_tag" in error && error._tag === "SqlError"
-    ? describe(error as import("effect/sql/SqlError").SqlError)
+    ? describe(error as SqlError)
     : `unexpected: ${String(error)}`
 }

@@ -26,7 +26,7 @@ export const toExportError = (error: SqlError): Exporter.ExportError => {
   const code = sqlState(error)
   if (code !== undefined) {
     return condemned.has(code.slice(0, 2))
-      ? Exporter.refused(describe(error), `rejected:${code}`, code.startsWith("42") ? false : true)
+      ? Exporter.refused(describe(error), `rejected:${code}`, !code.startsWith("42"))
       : Exporter.unavailable(describe(error))
   }
   // Without an SQLSTATE and without a connection error the driver could not encode a parameter.

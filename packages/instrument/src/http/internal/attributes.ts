@@ -34,11 +34,21 @@ const schemeOf = (request: HttpServerRequest): string =>
 const hostAndPort = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?$/
 
 const describeServer = (span: EffectTracer.Span, host: string, scheme: string): void => {
-  const found = host.length <= maxHostLength ? hostAndPort.exec(host) : null
-  if (found === null) return
-  span.attribute("server.address", found[1] ?? found[2]!)
-  span.attribute("server.port", found[3] === undefined ? (scheme === "https" ? 443 : 80) : Number(found[3]))
+  if (host !== lastHost) {
+    const found = host.length <= maxHostLength ? hostAndPort.exec(host) : null
+    lastHost = host
+    lastAddress = found === null ? undefined : found[1] ?? found[2]
+    lastPort = found?.[3] === undefined ? undefined : Number(found[3])
+  }
+  if (lastAddress === undefined) return
+  span.attribute("server.address", lastAddress)
+  span.attribute("server.port", lastPort ?? (scheme === "https" ? 443 : 80))
 }
+
+// Nearly all requests name the same host: the last answer serves the next one.
+let lastHost: string | undefined
+let lastAddress: string | undefined
+let lastPort: number | undefined
 
 const maxHostLength = 262
 
