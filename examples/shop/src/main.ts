@@ -74,7 +74,7 @@ const demo = (options: Arguments) =>
     const telemetry = yield* Telemetry
     const server = yield* HttpServer.HttpServer
     const address = server.address
-    if (address._tag !== "TcpAddress") return yield* Effect.die(new Error("the shop listens on TCP only"))
+    if (address._tag === "UnixPathAddress") return yield* Effect.die(new Error("the shop listens on TCP only"))
     const url = `http://127.0.0.1:${address.port}`
     yield* show("The shop is open", [
       `  shop      ${url}/products/1`,

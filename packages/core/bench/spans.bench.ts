@@ -63,9 +63,16 @@ class MinimalSpan implements EffectTracer.Span {
 
 const bare = Effect.void.pipe(Effect.withSpan("bench", {}, { captureStackTrace: false }))
 
-const attributes = { "http.request.method": "GET", "http.route": "/orders/:id", "http.response.status_code": 200, "user.tier": "gold", retry: false }
+const attributes = {
+  "http.request.method": "GET",
+  "http.route": "/orders/:id",
+  "http.response.status_code": 200,
+  "user.tier": "gold",
+  retry: false
+}
 const full = Effect.withFiber((fiber) => {
-  fiber.cache.span?._tag === "Span" && fiber.cache.span.event("cache miss", 1n, { "cache.key": "orders" })
+  const { span } = fiber.cache
+  if (span?._tag === "Span") span.event("cache miss", 1n, { "cache.key": "orders" })
   return Effect.void
 }).pipe(Effect.withSpan("bench", { attributes }, { captureStackTrace: false }))
 

@@ -1,7 +1,7 @@
 // The words of a program
 export * as MetricDefinition from "./metrics/MetricDefinition.ts"
 export type { MetricType } from "./metrics/MetricDefinition.ts"
-export { MetricsRecorder } from "./metrics/MetricsRecorder.ts"
+export { type CounterHandle, type GaugeHandle, MetricsRecorder, type ObserverHandle } from "./metrics/MetricsRecorder.ts"
 export * as StandardMetrics from "./metrics/StandardMetrics.ts"
 export { Tracer } from "./tracing/Tracer.ts"
 
@@ -28,9 +28,11 @@ export type * from "./metrics/MetricStore.ts"
 export * as BatchProcessor from "./pipe/BatchProcessor.ts"
 export * as Exporter from "./pipe/Exporter.ts"
 export * as Ledger from "./pipe/Ledger.ts"
-export { IdGenerator } from "./tracing/IdGenerator.ts"
+export * as IdGenerator from "./tracing/IdGenerator.ts"
+export * as ObservabilityTracer from "./tracing/ObservabilityTracer.ts"
 export * as Propagation from "./tracing/Propagation.ts"
 export type * from "./tracing/SpanData.ts"
+export * as Spans from "./tracing/Spans.ts"
 
 // History
 export * from "./history/HistoryError.ts"

@@ -5,7 +5,10 @@ import { RecordedSpan } from "./internal/RecordedSpan.ts"
 import { isPropagated, traceOf } from "./ObservabilityTracer.ts"
 import type { SpanContext } from "./Propagation.ts"
 
-// What instrumentation does to spans beyond Effect's own interface.
+// What instrumentation does with spans beyond Effect's own interface.
+
+export { hexId } from "./IdGenerator.ts"
+export { isActive } from "./ObservabilityTracer.ts"
 
 /** Ids and outgoing flag of a span, ready for a header. */
 export const contextOf = (span: EffectTracer.AnySpan): SpanContext => ({
