@@ -1,1 +1,2 @@
-export {}
+export * from "@effect-observability/core"
+export * as Observability from "./Observability.ts"

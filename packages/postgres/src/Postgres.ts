@@ -66,6 +66,9 @@ export const layerEmbedded = <const O extends EmbeddedOptions>(
 const readConnections = 2
 const readTimeout = 10_000
 
+/** How long a database that is back may wait for us. */
+const maxBackoff = "5 seconds"
+
 const make = (options: PostgresOptions) =>
   Effect.gen(function*() {
     const telemetry = yield* Telemetry
@@ -90,7 +93,7 @@ const make = (options: PostgresOptions) =>
           definitions: () => telemetry.store.families().map((family) => family.definition),
           labels: () => telemetry.settings().metrics.defaultLabels
         }),
-        policy: { maxAttempts: Infinity }
+        policy: { maxAttempts: Infinity, maxBackoff }
       })
       : undefined
     const spans = settings.tracing.enabled
@@ -102,7 +105,7 @@ const make = (options: PostgresOptions) =>
           service: telemetry.resource.service,
           retentionDays: config.retentionDays
         }),
-        policy: { maxAttempts: Infinity, batchSize: config.batchSize, flushInterval: config.flushInterval }
+        policy: { maxAttempts: Infinity, maxBackoff, batchSize: config.batchSize, flushInterval: config.flushInterval }
       })
       : undefined
 

@@ -1,1 +1,2 @@
-export {}
+export * from "./expectations.ts"
+export { TestLayer } from "./TestLayer.ts"

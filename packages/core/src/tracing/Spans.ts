@@ -7,9 +7,6 @@ import type { SpanContext } from "./Propagation.ts"
 
 // What instrumentation does with spans beyond Effect's own interface.
 
-export { hexId } from "./IdGenerator.ts"
-export { isActive } from "./ObservabilityTracer.ts"
-
 /** Ids and outgoing flag of a span, ready for a header. */
 export const contextOf = (span: EffectTracer.AnySpan): SpanContext => ({
   traceId: traceOf(span)?.hex ?? span.traceId,

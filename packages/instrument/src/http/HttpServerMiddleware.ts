@@ -1,4 +1,4 @@
-import { IdGenerator, type MetricsRecorder, Propagation, Spans, type Telemetry } from "@effect-observability/core"
+import { IdGenerator, type MetricsRecorder, ObservabilityTracer, Propagation, Spans, type Telemetry } from "@effect-observability/core"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -92,7 +92,7 @@ class Call {
     this.clock = fiber.getRef(Clock.Clock)
     this.started = this.clock.monotonicTimeNanosUnsafe()
     const given = request.headers["x-request-id"]
-    this.requestId = isRequestId(given) ? given : Spans.hexId(fiber.getRef(IdGenerator))
+    this.requestId = isRequestId(given) ? given : IdGenerator.hexId(fiber.getRef(IdGenerator.IdGenerator))
   }
 
   run<E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> {
@@ -102,7 +102,7 @@ class Call {
     HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, (_request, response) =>
       Effect.succeed(HttpServerResponse.setHeaders(response, this.responseHeaders())))
     // Nobody would see the span, and there is no trace to pass on: the request id is all that is left to know it by.
-    if (remote === undefined && !Spans.isActive(fiber.getRef(EffectTracer.Tracer))) return app
+    if (remote === undefined && !ObservabilityTracer.isActive(fiber.getRef(EffectTracer.Tracer))) return app
     return Effect.flatMap(Effect.makeSpan(this.method, this.spanOptions(remote)), (span) => {
       this.span = span
       if (span.sampled) {

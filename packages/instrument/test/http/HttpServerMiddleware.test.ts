@@ -1,3 +1,4 @@
+import { type SpanData, StandardMetrics } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -11,7 +12,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { HttpInstrumentation, RequestId } from "../../src/index.ts"
-import { fakeHub } from "./support/hub.ts"
+import { makeHub } from "./support/hub.ts"
 import { abandon, send, serving } from "./support/server.ts"
 
 class OutOfStock extends Data.TaggedError("OutOfStock")<{ readonly message: string }> {}
@@ -49,13 +50,13 @@ const parent = "b7ad6b7169203331"
 
 describe("a request", () => {
   it.live("is one span with its route, its metrics and its ids", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     return serving(routes, hub.layer, (port) =>
       Effect.gen(function*() {
         const answer = yield* send(port, "/users/7?token=s3cret", { headers: { "user-agent": "probe/1" } })
         assert.strictEqual(answer.status, 200)
         assert.deepStrictEqual(hub.spans.map((span) => span.name), ["load user", "GET /users/:id"])
-        const [inner, server] = hub.spans as [typeof hub.spans[0], typeof hub.spans[0]]
+        const [inner, server] = hub.spans as [SpanData, SpanData]
         assert.strictEqual(inner.parentSpanId, server.spanId)
         assert.strictEqual(server.kind, "server")
         assert.isUndefined(server.parentSpanId)
@@ -78,14 +79,14 @@ describe("a request", () => {
         })
         assert.strictEqual(answer.headers["traceresponse"], `00-${server.traceId}-${server.spanId}-01`)
         assert.deepStrictEqual(hub.requests(), { "GET /users/:id 200": 1 })
-        const [seconds] = hub.values("http_request_duration_seconds{method=GET,path=/users/:id}")
+        const [seconds] = hub.values(StandardMetrics.HttpRequestDuration, "GET", "/users/:id")
         assert.isTrue(seconds! > 0 && seconds! < 5)
-        assert.deepStrictEqual(hub.values("http_response_size_bytes{method=GET,path=/users/:id}"), [2])
+        assert.deepStrictEqual(hub.values(StandardMetrics.HttpResponseSize, "GET", "/users/:id"), [2])
       }))
   })
 
   it.live("nobody routes is one span and one count, without its path as a label", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     return serving(routes, hub.layer, (port) =>
       Effect.gen(function*() {
         for (let i = 0; i < 20; i++) assert.strictEqual((yield* send(port, `/nope/${i}`)).status, 404)
@@ -112,7 +113,7 @@ describe("a request", () => {
   ]
   for (const [path, status, spanStatus, errorType, message, exceptions] of failures) {
     it.live(`that ends badly is told as what it is: ${path}`, () => {
-      const hub = fakeHub()
+      const hub = makeHub()
       return serving(routes, hub.layer, (port) =>
         Effect.gen(function*() {
           const answer = yield* send(port, path)
@@ -133,7 +134,7 @@ describe("a request", () => {
   }
 
   it.live("of a client that leaves is counted as 499 and is no error", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     return Effect.gen(function*() {
       const begun = yield* Deferred.make<void>()
       const ended = yield* Deferred.make<void>()
@@ -153,7 +154,7 @@ describe("a request", () => {
   })
 
   it.live("that is still running when the server stops is counted as 503", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     return Effect.gen(function*() {
       const begun = yield* Deferred.make<void>()
       const slow = HttpRouter.add("GET", "/slow", Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))
@@ -165,21 +166,21 @@ describe("a request", () => {
   })
 
   it.live("with a streamed answer lasts until the last byte", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     const body = Stream.make("a", "b", "c").pipe(Stream.encodeText, Stream.tap(() => Effect.sleep("20 millis")))
     return Effect.gen(function*() {
       const stream = HttpRouter.add("GET", "/stream", HttpServerResponse.stream(body))
       const answer = yield* serving(stream, hub.layer, (port) => Effect.tap(send(port, "/stream"), Effect.sleep("20 millis")))
       assert.strictEqual(answer.body, "abc")
       assert.deepStrictEqual(hub.requests(), { "GET /stream 200": 1 })
-      assert.isAtLeast(hub.values("http_request_duration_seconds{method=GET,path=/stream}")[0]!, 0.055)
+      assert.isAtLeast(hub.values(StandardMetrics.HttpRequestDuration, "GET", "/stream")[0]!, 0.055)
       assert.strictEqual(hub.spans.length, 1)
       assert.isTrue(hub.spans[0]!.endTime - hub.spans[0]!.startTime >= 55_000_000n)
     })
   })
 
   it.live("keeps its route when a middleware inside moves it to another fiber", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     const timeout = HttpRouter.middleware(
       (app) => Effect.timeoutOrElse(app, { duration: "5 seconds", orElse: () => Effect.succeed(HttpServerResponse.empty({ status: 504 })) }),
       { global: true }
@@ -192,7 +193,7 @@ describe("a request", () => {
   })
 
   it.live("and a thousand others at the same time are a thousand spans", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     return serving(routes, hub.layer, (port) =>
       Effect.gen(function*() {
         const paths = ["/users/1", "/nope", "/defect", "/any"]
@@ -218,7 +219,7 @@ describe("a request", () => {
 
 describe("labels", () => {
   it.live("are the method, if it is a known one, and the template with its prefix", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     const prefixed = HttpRouter.use((router) => router.prefixed("/v1").add("GET", "/orders/:id", text))
     return serving(Layer.mergeAll(routes, prefixed), hub.layer, (port) =>
       Effect.gen(function*() {
@@ -236,8 +237,8 @@ describe("labels", () => {
           "_OTHER /any 200": 1,
           "_OTHER _unmatched 404": 1
         })
-        assert.deepStrictEqual(hub.values("http_request_size_bytes{method=POST,path=/users}"), [5])
-        assert.deepStrictEqual(hub.values("http_response_size_bytes{method=HEAD,path=/users/:id}"), [])
+        assert.deepStrictEqual(hub.values(StandardMetrics.HttpRequestSize, "POST", "/users"), [5])
+        assert.deepStrictEqual(hub.values(StandardMetrics.HttpResponseSize, "HEAD", "/users/:id"), [])
         const other = hub.spans.find((span) => span.name === "HTTP /any")
         assert.strictEqual(other?.attributes.get("http.request.method"), "_OTHER")
         assert.strictEqual(other?.attributes.get("http.request.method_original"), "PROPFIND")
@@ -248,7 +249,7 @@ describe("labels", () => {
 describe("the caller's trace", () => {
   const spanOf = (headers: Record<string, string | Array<string>>, instrumentation?: Layer.Layer<never, never, any>) =>
     Effect.gen(function*() {
-      const hub = fakeHub()
+      const hub = makeHub()
       const answer = yield* serving(routes, hub.layer, (port) => send(port, "/any", { headers }), instrumentation === undefined ? {} : { instrumentation })
       return { answer, spans: hub.spans }
     })
@@ -299,7 +300,7 @@ describe("the caller's trace", () => {
 
 describe("the request id", () => {
   it.live("is the caller's where it is harmless, and handlers see the same", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     return serving(routes, hub.layer, (port) =>
       Effect.gen(function*() {
         const mine = yield* send(port, "/id", { headers: { "x-request-id": "order-7.A_b" } })
@@ -318,7 +319,7 @@ describe("the request id", () => {
 describe("Effect's own server span", () => {
   for (const doubled of [true, false]) {
     it.live(`is ${doubled ? "thrown away where it is not switched off" : "not even opened"}`, () => {
-      const hub = fakeHub()
+      const hub = makeHub()
       return serving(routes, hub.layer, (port) =>
         Effect.gen(function*() {
           for (const path of ["/users/1", "/nope", "/defect", "/health/live"]) yield* send(port, path)
@@ -333,7 +334,7 @@ describe("Effect's own server span", () => {
 
 describe("ignored paths", () => {
   it.live("are neither traced nor counted, nor is what happens below them", () => {
-    const hub = fakeHub()
+    const hub = makeHub()
     const seen: Array<HttpServerRequest.HttpServerRequest["headers"]> = []
     const target = HttpRouter.add("GET", "/target", (request) => Effect.sync(() => {
       seen.push(request.headers)
@@ -362,7 +363,7 @@ describe("ignored paths", () => {
 
 describe("with nobody listening for spans", () => {
   it.live("metrics and ids are there all the same", () => {
-    const hub = fakeHub({ listening: false })
+    const hub = makeHub({ listening: false })
     return serving(routes, hub.layer, (port) =>
       Effect.gen(function*() {
         const answer = yield* send(port, "/users/1", { headers: { traceparent: `00-${trace}-${parent}-01` } })

@@ -72,15 +72,15 @@ describe("faults of the database under load: nothing lost, nothing doubled", () 
         url: through(server.url, proxy.port),
         direct: server.url,
         seed,
-        faults: (random) =>
+        faults: (random, well) =>
           Effect.gen(function*() {
             for (let round = 0; round < 2 * rounds; round++) {
               // The statements of a batch, and now and then those around them: lanes, series, operations.
               const sql = [/"obs_trace_part"/, /"obs_metric_frame"/, /"obs_trace_part"/, /insert into|update/i][random.below(4)]!
               yield* proxy.onStatement(sql, round % 2 === 0 ? { kind: "lost answer" } : others[random.below(others.length)]!)
               while (proxy.hits() <= round) yield* Effect.sleep("10 millis")
-              // Long enough for the next try, mostly: otherwise that meets with an accident too, and the tries become rare.
-              if (random.below(4) > 0) yield* pause(random, 250, 500)
+              // Mostly the next try goes through; now and then it meets with an accident too.
+              if (random.below(4) > 0) yield* well
             }
           })
       })

@@ -34,7 +34,8 @@ export const survives = <E>(options: {
   readonly url: Redacted.Redacted<string>
   readonly direct: Redacted.Redacted<string>
   readonly seed: number
-  readonly faults: (random: Random) => Effect.Effect<void, E>
+  /** `well` waits until the backend says that it is up. */
+  readonly faults: (random: Random, well: Effect.Effect<void>) => Effect.Effect<void, E>
 }): Effect.Effect<Figures, unknown, Scope.Scope> =>
   Effect.gen(function*() {
     const recorded: Recorded = { orders: new Map(), spans: new Set() }
@@ -46,7 +47,7 @@ export const survives = <E>(options: {
       const telemetry = yield* Telemetry
       const load = yield* Effect.forkChild(record(recorded, seeded(options.seed + 1)))
       const watcher = yield* Effect.forkChild(watch(telemetry, figures))
-      yield* options.faults(seeded(options.seed))
+      yield* options.faults(seeded(options.seed), well(telemetry))
       // The load goes on over a server that is well again: the pipe has to come back by itself.
       yield* Effect.sleep("500 millis")
       yield* Fiber.interrupt(load)
@@ -140,6 +141,11 @@ const watch = (telemetry: Telemetry["Service"], figures: Figures) =>
     }
     yield* Effect.sleep("20 millis")
   }))
+
+const well = (telemetry: Telemetry["Service"]) =>
+  Effect.gen(function*() {
+    while (telemetry.reports().some(({ status }) => status !== "up")) yield* Effect.sleep("10 millis")
+  })
 
 /** Nothing was given up, nothing is left. */
 const books = (telemetry: Telemetry["Service"]): void => {

@@ -1,51 +1,58 @@
-import { MetricsRecorder, ObservabilityTracer, type SpanData, Telemetry } from "@effect-observability/core"
+import { Memory, MemoryBackend, ObservabilityConfig, type SpanData, type StandardMetrics, Telemetry } from "@effect-observability/core"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as EffectTracer from "effect/Tracer"
 
 export interface HubOptions {
   readonly ignoredPaths?: ReadonlyArray<string>
-  /** Whether anybody listens for spans. */
+  /** Whether anybody listens for spans; the metrics are there in any case. */
   readonly listening?: boolean
+  readonly sampleRate?: number
 }
 
-/** The services the middleware reads, kept in memory: every metric value and every ended span. */
-export const fakeHub = (options: HubOptions = {}) => {
-  const spans: Array<SpanData> = []
-  const values = new Map<string, Array<number>>()
-  const note = (name: string, labels: Readonly<Record<string, string>>, value: number) => {
-    const series = `${name}{${Object.entries(labels).map(([key, one]) => `${key}=${one}`).join()}}`
-    const known = values.get(series)
-    if (known === undefined) values.set(series, [value])
-    else known.push(value)
-  }
-  // Only what the middleware calls: anything else would be a TypeError in the test.
-  const recorder = Layer.succeed(MetricsRecorder, {
-    bind: (metric: { readonly name: string }, labels: Readonly<Record<string, string>>) => ({
-      incrementUnsafe: (value = 1) => note(metric.name, labels, value),
-      observeUnsafe: (value: number) => note(metric.name, labels, value)
-    })
-  } as unknown as MetricsRecorder["Service"])
-  const settings = { tracing: { ignoredPaths: options.ignoredPaths ?? ["/metrics", "/health"] } }
-  const telemetry = Layer.succeed(Telemetry, { settings: () => settings } as unknown as Telemetry["Service"])
-  const tracer = Layer.succeed(
-    EffectTracer.Tracer,
-    ObservabilityTracer.make({ active: () => options.listening ?? true, sampleRate: () => 1, onEnd: (span) => spans.push(span) })
-  )
+type HttpMetric = typeof StandardMetrics.HttpRequestDuration | typeof StandardMetrics.HttpRequestSize | typeof StandardMetrics.HttpResponseSize
+
+/** The real hub with the memory backend, and what it has seen; still readable after its scope closed. */
+export const makeHub = (options: HubOptions = {}) => {
+  let spans: () => ReadonlyArray<SpanData> = () => []
+  let store: Telemetry["Service"]["store"] | undefined
+  let values: ReadonlyArray<{ readonly series: string; readonly value: number }> = []
+  const peek = Layer.effectDiscard(Effect.gen(function*() {
+    const telemetry = yield* Telemetry
+    store = telemetry.store
+    const tap = telemetry.store.tap({ capacity: 10_000 })
+    yield* Effect.addFinalizer(() => Effect.sync(() => tap.close()))
+    read = () => {
+      values = [...values, ...tap.take().map(({ series, value }) => ({ series: nameOf(series), value }))]
+      return values
+    }
+  }))
+  const peekSpans = Layer.effectDiscard(Effect.map(MemoryBackend, (backend) => {
+    spans = () => Effect.runSync(backend.spans)
+  }))
+  let read = () => values
+  const hub = options.listening ?? true
+    ? peekSpans.pipe(Layer.provideMerge(peek), Layer.provideMerge(Memory.layer()))
+    : peek.pipe(Layer.provideMerge(Telemetry.layer))
+  const tracing = { sampleRate: options.sampleRate ?? 1, ...(options.ignoredPaths === undefined ? {} : { ignoredPaths: options.ignoredPaths }) }
   return {
-    spans,
-    layer: Layer.mergeAll(recorder, telemetry, tracer),
-    /** How often `http_requests_total` was raised, by `method path status`. */
-    requests: (): Record<string, number> => {
-      const out: Record<string, number> = {}
-      for (const [series, increments] of values) {
-        const found = /^http_requests_total\{method=(.*),path=(.*),status=(.*)\}$/.exec(series)
-        if (found !== null) out[found.slice(1).join(" ")] = increments.reduce((sum, one) => sum + one, 0)
-      }
-      return out
+    /** Ended spans in the order in which they ended. */
+    get spans() {
+      return spans()
     },
-    values: (series: string): ReadonlyArray<number> => values.get(series) ?? [],
-    series: (): ReadonlyArray<string> => [...values.keys()]
+    layer: hub.pipe(Layer.provide(ObservabilityConfig.layer({ tracing })), Layer.orDie),
+    /** `http_requests_total` by `method path status`. */
+    requests: (): Record<string, number> => {
+      const family = store?.family("http_requests_total")
+      return Object.fromEntries((family?.series ?? []).map((one) => [one.labelValues.join(" "), family!.value(one)]))
+    },
+    /** The single values of a histogram, by method and path. */
+    values: (metric: HttpMetric, method: string, path: string): ReadonlyArray<number> =>
+      read().filter((one) => one.series === `${metric.name} ${method} ${path}`).map((one) => one.value),
+    /** Every series of the HTTP metrics, as its name and label values. */
+    series: (): ReadonlyArray<string> =>
+      (store?.families() ?? []).filter((family) => family.definition.name.startsWith("http_")).flatMap((family) => family.series.map(nameOf))
   }
 }
 
-export type Hub = ReturnType<typeof fakeHub>
+const nameOf = (series: { readonly definition: { readonly name: string }; readonly labelValues: ReadonlyArray<string | undefined> }): string =>
+  [series.definition.name, ...series.labelValues].join(" ")

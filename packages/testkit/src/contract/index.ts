@@ -1,0 +1,30 @@
+import { layer as layerSuite } from "@effect/vitest"
+import type { MetricsRecorder, Tracer } from "@effect-observability/core"
+import type * as Layer from "effect/Layer"
+import type { Law } from "./Law.ts"
+import * as MetricsContract from "./MetricsContract.ts"
+import * as SpansContract from "./SpansContract.ts"
+
+export { historyProbes, memoryProbes } from "./probes.ts"
+export { type Law, LawBroken } from "./Law.ts"
+export { MetricsProbe } from "./MetricsContract.ts"
+export { SpansProbe } from "./SpansContract.ts"
+
+/** The laws as values, for runners other than vitest. */
+export const metricsLaws = MetricsContract.laws
+export const spansLaws = SpansContract.laws
+
+/** Registers one test per law; all of them run against one build of the layer, on the real clock. */
+const suite = <R, E>(title: string, laws: ReadonlyArray<Law<R>>, layer: Layer.Layer<R, E>): void => {
+  layerSuite(layer, { excludeTestServices: true, timeout: "60 seconds" })(title, (it) => {
+    for (const { check, name } of laws) it.effect(name, () => check)
+  })
+}
+
+/** The metrics contract: a backend joins it in one line. */
+export const metricsSuite = <E>(name: string, layer: Layer.Layer<MetricsRecorder | MetricsContract.MetricsProbe, E>): void =>
+  suite(`${name} keeps the metrics contract`, metricsLaws, layer)
+
+/** The span contract: a backend joins it in one line. */
+export const spansSuite = <E>(name: string, layer: Layer.Layer<Tracer | SpansContract.SpansProbe, E>): void =>
+  suite(`${name} keeps the span contract`, spansLaws, layer)

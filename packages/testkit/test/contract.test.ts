@@ -1,0 +1,18 @@
+import { Composite, Memory } from "@effect-observability/core"
+import { historyProbes, memoryProbes, metricsSuite, spansSuite } from "@effect-observability/testkit/contract"
+import { Layer } from "effect"
+import { TestLayer } from "@effect-observability/testkit"
+
+const memory = memoryProbes.pipe(Layer.provideMerge(Memory.layer()))
+metricsSuite("memory", memory)
+spansSuite("memory", memory)
+
+const history = historyProbes.pipe(Layer.provideMerge(TestLayer))
+metricsSuite("memory history", history)
+spansSuite("memory history", history)
+
+const composite = memoryProbes.pipe(
+  Layer.provideMerge(Composite.layer([Memory.layer(), Memory.layer({ name: "second" })]))
+)
+metricsSuite("composite of two memories", composite)
+spansSuite("composite of two memories", composite)
