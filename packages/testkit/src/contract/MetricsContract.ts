@@ -1,7 +1,7 @@
 import { MetricDefinition, MetricsRecorder } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { equal, type Law, near } from "./Law.ts"
+import { equal, type Law, type LawBroken, near } from "./Law.ts"
 
 type Labels = Readonly<Record<string, string>>
 
@@ -19,11 +19,13 @@ export class MetricsProbe extends Context.Service<MetricsProbe, {
 }>()("@effect-observability/testkit/MetricsProbe") {}
 
 type Recorder = MetricsRecorder["Service"]
+/** The steps of a law: effects that fail only by breaking it. */
+type Steps = Generator<Effect.Effect<any, LawBroken>, void, any>
 type Probe = MetricsProbe["Service"]
 
 const law = (
   name: string,
-  check: (metrics: Recorder, probe: Probe) => Generator<any, void, any>
+  check: (metrics: Recorder, probe: Probe) => Steps
 ): Law<MetricsRecorder | MetricsProbe> => ({
   name,
   check: Effect.gen(function*() {

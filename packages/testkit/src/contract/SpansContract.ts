@@ -15,9 +15,11 @@ export class SpansProbe extends Context.Service<SpansProbe, {
   readonly settle: Effect.Effect<void>
 }>()("@effect-observability/testkit/SpansProbe") {}
 
+/** The steps of a law: effects that fail only by breaking it. */
+type Steps = Generator<Effect.Effect<any, LawBroken>, void, any>
 type Probe = SpansProbe["Service"]
 
-const law = (name: string, check: (probe: Probe) => Generator<any, void, any>): Law<SpansProbe | Tracer> => ({
+const law = (name: string, check: (probe: Probe) => Steps): Law<SpansProbe | Tracer> => ({
   name,
   check: Effect.gen(function*() {
     yield* check(yield* SpansProbe)
