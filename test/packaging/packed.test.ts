@@ -93,5 +93,5 @@ describe("packed and installed in an empty folder", () => {
     await run(bin("tsc"), ["-p", "."], { cwd: app }).catch(({ stdout }) => assert.fail(stdout))
     const { stdout } = await run(process.execPath, ["start.ts"], { cwd: app, timeout: 60_000 })
     for (const fact of [/name: 'orders_total'/, /channel: 'web'/, /value: 3\b/]) assert.match(stdout, fact)
-  })
+  }, 120_000)
 })

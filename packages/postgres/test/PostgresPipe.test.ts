@@ -7,8 +7,9 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Lane from "../src/internal/Lane.ts"
 import * as Store from "../src/internal/Store.ts"
+import * as Encoding from "../src/PostgresEncoding.ts"
 import * as Metrics from "../src/PostgresMetrics.ts"
-import { configOf, Database, freshNames, historyOf, Requests, resource, startProcess } from "./support/database.ts"
+import { ask, configOf, Database, freshNames, historyOf, Requests, resource, startProcess } from "./support/database.ts"
 import { Series4 } from "./support/frames.ts"
 import { startProxy } from "./support/proxy.ts"
 
@@ -65,6 +66,84 @@ layer(Database.layer, { excludeTestServices: true })("the whole pipe", (it) => {
       const points = yield* history.getMetricsHistory({ name: "http_requests_total", ...range })
       assert.strictEqual(points.reduce((sum, point) => sum + point.value, 0), truth)
       yield* Scope.close(scope, Exit.void)
+    }))
+
+  it.effect("a frozen server: every attempt ends at its deadline, and what wakes up late doubles nothing", () =>
+    Effect.gen(function*() {
+      const { target } = yield* Database
+      const names = freshNames()
+      const proxy = yield* startProxy((target.address as { readonly port: number }).port)
+      const named = { ...target, applicationName: names.schema, address: { host: "127.0.0.1", port: proxy.port } }
+      const process = yield* startProcess(named, names, { timeout: 400 })
+      const history = yield* historyOf(target, names)
+      const store = new Series4()
+      const frame = (value: number) => store.frame(start, start + 1_000, [{ metric: Requests, labels: { method: "GET", status: "200" }, value }])
+      yield* process.exportFrames(1, frame(1))
+      yield* process.exportFrames(2, frame(10))
+      proxy.freeze()
+      const stuck = frame(100)
+      for (let attempt = 1; attempt <= 4; attempt++) {
+        const [took, error] = yield* Effect.timed(Effect.flip(process.metrics.export([stuck], { number: 3, attempt })))
+        assert.strictEqual(error.reason._tag, "Unavailable")
+        assert.isBelow(Duration.toMillis(took), 600)
+      }
+      const [took, gaveUp] = yield* Effect.timed(Effect.exit(process.metrics.giveUp!({ number: 3, attempt: 4 })))
+      assert.isBelow(Duration.toMillis(took), 600)
+      assert.isTrue(Exit.isFailure(gaveUp), "nobody knows yet")
+      proxy.thaw()
+      yield* process.exportFrames(3, stuck)
+      yield* process.exportFrames(4, frame(1_000))
+      const points = yield* history.getMetricsHistory({ name: "http_requests_total", ...range })
+      assert.strictEqual(points.reduce((sum, point) => sum + point.value, 0), 1_111)
+      // One connection writes; those that were given up are gone.
+      const open = Effect.map(
+        ask(target, "select count(*)::int4 as n from pg_stat_activity where application_name = $1 and query like '%obs_%'", [names.schema]),
+        (rows) => rows[0]!["n"] as number
+      )
+      yield* Effect.sleep("700 millis")
+      assert.strictEqual(yield* open, 1)
+    }))
+
+  it.effect("attempts that fail leave no connection behind", () =>
+    Effect.gen(function*() {
+      const { target } = yield* Database
+      const names = freshNames()
+      const process = yield* startProcess({ ...target, applicationName: names.schema }, names)
+      const frame = new Series4().frame(start, start + 1_000, [{ metric: Requests, labels: { method: "GET", status: "200" }, value: 1 }])
+      yield* process.exportFrames(1, frame)
+      for (let i = 0; i < 12; i++) {
+        yield* ask(target, `delete from ${names.schema}.obs_lane`)
+        yield* Effect.flip(process.exportFrames(2 + i, frame))
+        yield* process.exportFrames(2 + i, frame)
+      }
+      yield* Effect.sleep("300 millis")
+      const open = yield* ask(target, "select count(*)::int4 as n from pg_stat_activity where application_name = $1", [names.schema])
+      // The writer, and the store's own while it looks after its partitions.
+      assert.isAtMost(open[0]!["n"] as number, 2)
+    }))
+
+  it.effect("a list of series that grew behind our back is read again, and goes on from there", () =>
+    Effect.gen(function*() {
+      const { target } = yield* Database
+      const names = freshNames()
+      const process = yield* startProcess(target, names)
+      const history = yield* historyOf(target, names)
+      const store = new Series4()
+      const all = (values: Readonly<Record<string, number>>) =>
+        Object.entries(values).map(([method, value]) => ({ metric: Requests, labels: { method, status: "200" }, value }))
+      yield* process.exportFrames(1, store.frame(start, start + 1_000, all({ A: 1 })))
+      const grown = store.frame(start + 1_000, start + 2_000, all({ A: 2, B: 3, C: 4 }))
+      // What an attempt that was thought lost commits: the first of the two new series.
+      const family = Encoding.family(Requests)
+      const late = Encoding.series(grown.counters.series[1]!, family, {})
+      yield* ask(target, `with s as (
+          insert into ${names.schema}.obs_series (hash, family, labels)
+          select $1::uuid, id, $2::text::jsonb from ${names.schema}.obs_family where name = 'http_requests_total' returning id)
+        insert into ${names.schema}.obs_lane_series (lane, kind, pos, series)
+        select l.id, 0, 1, array[s.id] from s, ${names.schema}.obs_lane l where l.signal = 'metrics'`, [late.hash, late.labels])
+      yield* process.exportFrames(2, grown)
+      const points = yield* history.getMetricsHistory({ name: "http_requests_total", ...range })
+      assert.deepStrictEqual(points.map((point) => [point.labels["method"], point.value]).sort(), [["A", 1], ["A", 2], ["B", 3], ["C", 4]])
     }))
 
   it.effect("a dead server: the books say what was lost, at the deadline", () =>

@@ -5,8 +5,11 @@ import * as Net from "node:net"
 export interface Proxy {
   readonly port: number
   /** From now on the server's next answer is swallowed and the connection cut: what was asked has been done, nobody learns it. */
-  loseNextAnswer: () => void
+  readonly loseNextAnswer: () => void
   readonly lost: () => number
+  /** Connections stay open and nothing comes through, in either direction, until `thaw`: a stopped server, or a black hole. */
+  readonly freeze: () => void
+  readonly thaw: () => void
 }
 
 /** A TCP proxy in front of a server. */
@@ -15,12 +18,15 @@ export const startProxy = (port: number): Effect.Effect<Proxy, never, Scope.Scop
     Effect.callback<Proxy & { readonly close: () => void }>((resume) => {
       let lose = false
       let lost = 0
+      let frozen = false
       const sockets = new Set<Net.Socket>()
       const server = Net.createServer((client) => {
         const upstream = Net.connect({ host: "127.0.0.1", port })
         for (const socket of [client, upstream]) {
           sockets.add(socket)
           socket.on("error", () => socket.destroy())
+          socket.on("close", () => sockets.delete(socket))
+          if (frozen) socket.pause()
         }
         client.on("data", (chunk) => upstream.write(chunk))
         upstream.on("data", (chunk) => {
@@ -40,6 +46,14 @@ export const startProxy = (port: number): Effect.Effect<Proxy, never, Scope.Scop
             lose = true
           },
           lost: () => lost,
+          freeze: () => {
+            frozen = true
+            for (const socket of sockets) socket.pause()
+          },
+          thaw: () => {
+            frozen = false
+            for (const socket of sockets) socket.resume()
+          },
           close: () => {
             server.close()
             for (const socket of sockets) socket.destroy()

@@ -29,7 +29,7 @@ export const describeRequest = (span: EffectTracer.Span, request: HttpServerRequ
 const maxMethodLength = 32
 
 const schemeOf = (request: HttpServerRequest): string =>
-  request.protocol ?? (request.originalUrl.slice(0, 6).toLowerCase() === "https:" ? "https" : "http")
+  request.protocol ?? (request.originalUrl.startsWith("https:") ? "https" : "http")
 
 const hostAndPort = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?$/
 
