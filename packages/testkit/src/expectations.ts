@@ -19,7 +19,7 @@ export const expectCounter = (metric: Metric, labels?: Labels) => ({
     Effect.gen(function*() {
       const memory = yield* MemoryBackend
       const actual = yield* memory.getCounterValue(metric, labels)
-      if (actual !== expected) yield* mismatch("counter", metric, labels, String(expected), String(actual))
+      if (actual !== expected) return yield* mismatch("counter", metric, labels, String(expected), String(actual))
     })
 })
 
@@ -29,7 +29,7 @@ export const expectGauge = (metric: Metric, labels?: Labels) => ({
     Effect.gen(function*() {
       const memory = yield* MemoryBackend
       const actual = yield* memory.getGaugeValue(metric, labels)
-      if (actual !== expected) yield* mismatch("gauge", metric, labels, String(expected), actual === undefined ? "nothing" : String(actual))
+      if (actual !== expected) return yield* mismatch("gauge", metric, labels, String(expected), actual === undefined ? "nothing" : String(actual))
     })
 })
 
@@ -39,7 +39,7 @@ export const expectHistogram = (metric: Metric, labels?: Labels) => {
     Effect.gen(function*() {
       const memory = yield* MemoryBackend
       const found = wrong(yield* memory.getHistogramValues(metric, labels))
-      if (found !== undefined) yield* mismatch("histogram", metric, labels, found[0], found[1])
+      if (found !== undefined) return yield* mismatch("histogram", metric, labels, found[0], found[1])
     })
   return {
     toHaveCount: (count: number) => check((values) => values.length === count ? undefined : [`${count} values`, `${values.length}`]),
@@ -64,7 +64,7 @@ export const expectSpan = (name: string) => {
     Effect.gen(function*() {
       const spans = yield* (yield* MemoryBackend).spans
       if (!spans.some((span) => span.name === name && holds(span, spans))) {
-        yield* fail(`expected a span "${name}"${what}, recorded were:\n${tree(spans)}`)
+        return yield* fail(`expected a span "${name}"${what}, recorded were:\n${tree(spans)}`)
       }
     })
   return {
@@ -81,13 +81,13 @@ export const expectSpan = (name: string) => {
 /** No span has ended. */
 export const expectNoSpans: Expectation = Effect.gen(function*() {
   const spans = yield* (yield* MemoryBackend).spans
-  if (spans.length > 0) yield* fail(`expected no spans, recorded were:\n${tree(spans)}`)
+  if (spans.length > 0) return yield* fail(`expected no spans, recorded were:\n${tree(spans)}`)
 })
 
 /** The books of every backend balance. */
 export const expectLedgerBalanced: Effect.Effect<void, ExpectationFailed, Diagnostics> = Effect.gen(function*() {
   const { imbalances } = yield* (yield* Diagnostics).report
-  if (imbalances.length > 0) yield* fail(`the ledger does not balance:\n${imbalances.map((line) => `  ${line}`).join("\n")}`)
+  if (imbalances.length > 0) return yield* fail(`the ledger does not balance:\n${imbalances.map((line) => `  ${line}`).join("\n")}`)
 })
 
 const mismatch = (type: string, metric: Metric, labels: Labels | undefined, expected: string, actual: string) =>

@@ -9,6 +9,7 @@ import { ObservabilityConfig } from "../config/ObservabilityConfig.ts"
 import { make as makeStore } from "../metrics/MetricStore.ts"
 import * as Recorder from "../metrics/MetricsRecorder.ts"
 import * as StandardMetrics from "../metrics/StandardMetrics.ts"
+import { IdGenerator } from "../tracing/IdGenerator.ts"
 import * as Spans from "../tracing/ObservabilityTracer.ts"
 import { Tracer } from "../tracing/Tracer.ts"
 import * as Tracing from "../tracing/Tracer.ts"
@@ -126,7 +127,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const effectTracer = Spans.make({
       active: () => spanListeners.length > 0 && settings.enabled && settings.tracing.enabled,
       sampleRate: () => settings.tracing.sampleRate,
-      onEnd
+      onEnd,
+      ids: yield* IdGenerator
     })
 
     return Context.make(Telemetry, telemetry).pipe(

@@ -36,17 +36,17 @@ export const survives = <E>(options: {
   readonly seed: number
   /** `well` waits until the backend says that it is up. */
   readonly faults: (random: Random, well: Effect.Effect<void>) => Effect.Effect<void, E>
-}): Effect.Effect<Figures, unknown, Scope.Scope> =>
+}): Effect.Effect<void, unknown, Scope.Scope> =>
   Effect.gen(function*() {
     const recorded: Recorded = { orders: new Map(), spans: new Set() }
-    const figures: Figures = { orders: 0, spans: 0, unwell: 0, unbalanced: undefined, lastErrors: new Set() }
-    const scope = yield* Scope.make()
+    const seen: Seen = { unbalanced: undefined, errors: new Set() }
+    const scope = yield* Effect.acquireRelease(Scope.make(), (made) => Scope.close(made, Exit.void))
     const context = yield* Scope.provide(Layer.build(backend(options.url)), scope)
 
     yield* Effect.gen(function*() {
       const telemetry = yield* Telemetry
       const load = yield* Effect.forkChild(record(recorded, seeded(options.seed + 1)))
-      const watcher = yield* Effect.forkChild(watch(telemetry, figures))
+      const watcher = yield* Effect.forkChild(watch(telemetry, seen))
       yield* options.faults(seeded(options.seed), well(telemetry))
       // The load goes on over a server that is well again: the pipe has to come back by itself.
       yield* Effect.sleep("500 millis")
@@ -70,22 +70,17 @@ export const survives = <E>(options: {
     yield* Scope.close(scope, Exit.void)
     yield* nobodyLeft(options.direct)
     const password = new URL(Redacted.value(options.url)).password
-    for (const error of figures.lastErrors) assert.notInclude(error, password)
-    assert.strictEqual(figures.unbalanced, undefined)
-    assert.isAbove(figures.unwell, 0, "no fault was noticed: the test tested nothing")
-    figures.orders = [...recorded.orders.values()].reduce((sum, one) => sum + one, 0)
-    figures.spans = recorded.spans.size
-    return figures
+    for (const error of seen.errors) assert.notInclude(error, password)
+    assert.strictEqual(seen.unbalanced, undefined)
+    seen.errors.delete("not connected yet")
+    assert.isAbove(seen.errors.size, 0, "no fault was noticed: the test tested nothing")
   })
 
-export interface Figures {
-  orders: number
-  spans: number
-  /** How often the watcher, looking every 20 ms, found the backend not well. */
-  unwell: number
+/** What the watcher, looking every 20 ms, has seen. */
+interface Seen {
   /** The first time the books did not balance. */
   unbalanced: string | undefined
-  readonly lastErrors: Set<string>
+  readonly errors: Set<string>
 }
 
 const backend = (url: Redacted.Redacted<string>) =>
@@ -98,7 +93,7 @@ const backend = (url: Redacted.Redacted<string>) =>
     }))
   )
 
-/** About 1,500 spans and 4,000 increments a second. */
+/** About 1,300 spans and 2,600 increments a second. */
 const record = (recorded: Recorded, random: Random) =>
   Effect.gen(function*() {
     for (let i = 0;; i++) {
@@ -130,13 +125,12 @@ const note = (recorded: Recorded) =>
     recorded.spans.add(`${span.traceId}/${span.spanId}`)
   })
 
-const watch = (telemetry: Telemetry["Service"], figures: Figures) =>
+const watch = (telemetry: Telemetry["Service"], seen: Seen) =>
   Effect.forever(Effect.gen(function*() {
     for (const report of telemetry.reports()) {
-      if (report.status !== "up") figures.unwell++
       for (const signal of report.signals) {
-        figures.unbalanced ??= Ledger.imbalance(signal.ledger)
-        if (signal.lastError !== undefined) figures.lastErrors.add(signal.lastError.message)
+        seen.unbalanced ??= Ledger.imbalance(signal.ledger)
+        if (signal.lastError !== undefined) seen.errors.add(signal.lastError.message)
       }
     }
     yield* Effect.sleep("20 millis")

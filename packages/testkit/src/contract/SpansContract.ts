@@ -80,7 +80,7 @@ export const laws: ReadonlyArray<Law<SpansProbe | Tracer>> = [
     yield* equal("message", root.statusMessage, undefined)
   }),
   law("a failure is an error with its message", function*(probe) {
-    const root = yield* named(yield* traced(probe, Effect.fail(new Error("no funds"))), "root")
+    const root = yield* named(yield* traced(probe, Effect.fail(new LawBroken({ message: "no funds" }))), "root")
     yield* equal("status", root.status, "error")
     yield* equal("message", root.statusMessage?.includes("no funds"), true)
   }),
