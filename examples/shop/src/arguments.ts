@@ -3,7 +3,10 @@ import { parseArgs } from "node:util"
 export interface Arguments {
   /** Requests to send before the demo ends by itself; Infinity runs until Ctrl-C. */
   readonly requests: number
+  /** 0: no traffic of its own. */
   readonly perSecond: number
+  /** Stays open after the last request, until Ctrl-C. */
+  readonly hold: boolean
   readonly port: number
   /** Whether the port was asked for: then another one is never taken instead. */
   readonly portGiven: boolean
@@ -17,7 +20,8 @@ export const help = `The shop: a small Effect service, observed by Prometheus an
 
 Options
   --requests N    requests to send, then end (1 or more; default: no end)
-  --rate N        requests per second (1 or more; default: 60, unlimited with --requests)
+  --rate N        requests per second (default: 60, unlimited with --requests); 0 for none: bring your own
+  --hold          with --requests: stay open afterwards, until Ctrl-C
   --port N        port of the shop, 0 for a free one (default: 3000, or a free one when that is taken)
   --dir PATH      where the embedded PostgreSQL keeps its data (default: .shop-data); history survives restarts
   --help          this text
@@ -36,15 +40,18 @@ export const parse = (argv: ReadonlyArray<string>): Arguments | "help" | { reado
         rate: { type: "string" },
         port: { type: "string" },
         dir: { type: "string" },
+        hold: { type: "boolean" },
         help: { type: "boolean" }
       }
     })
     if (values.help === true) return "help"
+    if (values.rate === "0" && values.requests !== undefined) throw new Error("--rate 0 sends nothing: leave --requests out")
     const requests = number(values.requests, "--requests", 1, 10_000_000) ?? Infinity
     return {
       requests,
-      perSecond: number(values.rate, "--rate", 1, 100_000) ?? (requests === Infinity ? 60 : Infinity),
+      perSecond: number(values.rate, "--rate", 0, 100_000) ?? (requests === Infinity ? 60 : Infinity),
       port: number(values.port, "--port", 0, 65_535) ?? 3000,
+      hold: values.hold ?? false,
       portGiven: values.port !== undefined,
       dir: values.dir ?? ".shop-data"
     }

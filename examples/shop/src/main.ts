@@ -1,9 +1,9 @@
-import { Diagnostics, ObservabilityConfig, Telemetry } from "@effect-observability/core"
+import { connectionProblem, Diagnostics, ObservabilityConfig, Telemetry } from "@effect-observability/core"
 import { EmbeddedServer, Postgres } from "@effect-observability/postgres"
 import { Prometheus } from "@effect-observability/prometheus"
 import { NodeHttpClient, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Config, Console, Effect, Exit, Layer, Option, Redacted, Ref } from "effect"
+import { Cause, Clock, Config, Console, Data, Effect, Exit, Layer, Option, Redacted, Ref } from "effect"
 import { HttpClient, HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { type Arguments, help, parse } from "./arguments.ts"
@@ -17,13 +17,21 @@ import { redTable } from "./terminal/redTable.ts"
 import { lastFailedTrace } from "./terminal/waterfall.ts"
 import { traffic, type TrafficCount } from "./traffic.ts"
 
+class Disagreement extends Data.TaggedError("Disagreement")<{ readonly message: string }> {}
+
+/** Something to put right before the shop can open; the message says what. */
+class Refusal extends Data.TaggedError("Refusal")<{ readonly message: string }> {}
+
 const show = (title: string, lines: ReadonlyArray<string>) => Console.log(["", title, ...lines].join("\n"))
 
 /** `DATABASE_URL`, or an embedded PostgreSQL in `dir`. */
 const database = (dir: string) =>
   Effect.gen(function*() {
     const given = yield* Config.option(Config.Redacted("DATABASE_URL"))
-    if (Option.isSome(given)) return given.value
+    if (Option.isSome(given)) {
+      const wrong = connectionProblem(Redacted.value(given.value))
+      return wrong === undefined ? given.value : yield* new Refusal({ message: `DATABASE_URL: ${wrong}` })
+    }
     yield* Console.log(`Starting the embedded PostgreSQL in ${dir} …`)
     const server = yield* EmbeddedServer.start({ dir })
     return server.url
@@ -42,7 +50,10 @@ const shop = (url: Redacted.Redacted<string>, port: number) => {
     Postgres.layer({ connection: url })
   ).pipe(Layer.provide(settings))
 
-  const tables = Layer.effectDiscard(createTables)
+  const tables = Layer.effectDiscard(
+    Effect.catchTag(createTables, "SqlError", (error) =>
+      new Refusal({ message: `the shop cannot make its tables: ${error.message}; check DATABASE_URL and that its server is up` }))
+  )
   const services = Orders.layer.pipe(
     Layer.provideMerge(Catalog.layer),
     Layer.provide(tables),
@@ -61,7 +72,7 @@ const lastWords = Layer.effectDiscard(
     const telemetry = yield* Telemetry
     yield* Effect.addFinalizer(() =>
       Effect.gen(function*() {
-        yield* Effect.timeoutOption(telemetry.flush, "4 seconds")
+        yield* Effect.timeoutOption(telemetry.flush, "3 seconds")
         const { lines } = yield* deliveryReport
         yield* show("Delivery report", lines)
       }).pipe(Effect.provideService(Telemetry, telemetry))
@@ -84,7 +95,9 @@ const demo = (options: Arguments) =>
     ])
     const count = yield* Ref.make<TrafficCount>({ sent: 0, answered: 0, failed: 0 })
     const startTime = yield* Clock.currentTimeMillis
-    const run = traffic({ url, total: options.requests, perSecond: options.perSecond, count })
+    const run = options.perSecond === 0
+      ? Effect.never
+      : traffic({ url, total: options.requests, perSecond: options.perSecond, count })
 
     const display = Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
@@ -123,24 +136,35 @@ const demo = (options: Arguments) =>
       `  http_requests_total: ${scraped} on the Prometheus page, ${total} in PostgreSQL`
     ])
     if (sent !== options.requests || failed > 0 || scraped !== sent || total !== sent || diagnostics.imbalances.length > 0) {
-      yield* Console.error("The numbers do not agree.")
-      return yield* Effect.fail(new Error("the numbers do not agree"))
+      return yield* new Disagreement({ message: "The numbers do not agree." })
+    }
+    if (options.hold) {
+      yield* show("All requests are answered; Ctrl-C ends the shop.", [])
+      return yield* Effect.never
     }
   })
 
 const main = (options: Arguments) =>
   Effect.gen(function*() {
+    const port = options.port === 0 ? 0 : yield* freePort(options.port)
+    if (port !== options.port) {
+      if (options.portGiven) {
+        return yield* new Refusal({ message: `port ${options.port} is taken: choose another one with --port, or --port 0 for any` })
+      }
+      yield* Console.log(`Port ${options.port} is taken, using ${port}.`)
+    }
     const url = yield* database(options.dir)
-    const port = options.portGiven ? options.port : yield* freePort(options.port)
-    if (port !== options.port) yield* Console.log(`Port ${options.port} is taken, using ${port}.`)
     yield* demo(options).pipe(Effect.provide(shop(url, port)), Effect.provide(NodeHttpClient.layerUndici))
   }).pipe(
     Effect.scoped,
-    Effect.tapCause((cause) => Console.error(explain(cause)))
+    Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(explain(cause)))
   )
 
 /** The first error of a cause as one line, the way a person wants to read it. */
-const explain = (cause: { readonly toString: () => string }): string => String(cause).split("\n")[0]!
+const explain = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}
 
 const options = parse(process.argv.slice(2))
 if (options === "help") {

@@ -51,6 +51,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     let spanListeners: ReadonlyArray<Listener> = []
     const reports = (): ReadonlyArray<ComponentReport> => [...listeners.values()].map(reportOf)
     const self = new SelfMetrics(store, reports)
+    const budget = new Pipes.ShutdownBudget(() => Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
 
     const register: Telemetry["Service"]["register"] = (listener) =>
       Effect.acquireRelease(
@@ -108,8 +109,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       resource,
       register,
       claim,
-      exportFrames: Pipes.exportFrames({ store, settings: () => settings, self }),
-      exportSpans: Pipes.exportSpans({ settings: () => settings, self }),
+      exportFrames: Pipes.exportFrames({ store, settings: () => settings, self, budget }),
+      exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget }),
       flush,
       reports,
       refreshSelfMetrics: () => self.refresh()

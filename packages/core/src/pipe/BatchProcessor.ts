@@ -81,6 +81,8 @@ export interface Options {
   readonly onSettled?: (seconds: number, items: number) => void
   /** Called whenever items are dropped or rejected, with the ledger's reason. */
   readonly onLoss?: (count: number, reason: string) => void
+  /** Milliseconds left for the drain, asked when the scope closes: queues that close one after the other may share a deadline. */
+  readonly drainBudget?: () => number
 }
 
 /**

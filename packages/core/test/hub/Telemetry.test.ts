@@ -79,6 +79,32 @@ describe("the hub", () => {
     })
   })
 
+  it.live("with its sink hung a backend closes within the shutdown timeout, all its queues together", () =>
+    Effect.gen(function*() {
+      const hung: Exporter.Exporter<unknown> = { export: () => Effect.uninterruptible(Effect.never), giveUp: () => Effect.uninterruptible(Effect.never) }
+      const books: Array<() => ReturnType<typeof Ledger.imbalance>> = []
+      const layer = Layer.effectDiscard(Effect.gen(function*() {
+        const telemetry = yield* Telemetry
+        const frames = yield* telemetry.exportFrames({ name: "hung", interval: 60_000, exporter: hung })
+        const spans = yield* telemetry.exportSpans({ name: "hung", exporter: hung })
+        books.push(() => Ledger.imbalance(frames.ledger()), () => Ledger.imbalance(spans.ledger()))
+        yield* telemetry.register({
+          name: "hung",
+          kind: "test",
+          onSpan: (span) => spans.offerUnsafe(span),
+          report: () => ({ name: "hung", kind: "test", status: "down", reason: "hung", signals: [] })
+        })
+      })).pipe(Layer.provideMerge(Telemetry.layer), Layer.provide(ObservabilityConfig.layer({ shutdownTimeout: 0.5 })))
+      let before = 0
+      yield* Effect.gen(function*() {
+        const metrics = yield* MetricsRecorder
+        yield* metrics.incrementCounter(StandardMetrics.HttpRequestsTotal, 1, labels).pipe(Effect.withSpan("work"))
+        before = performance.now()
+      }).pipe(Effect.provide(layer))
+      assert.isBelow(performance.now() - before, 600)
+      for (const imbalance of books) assert.strictEqual(imbalance(), undefined)
+    }))
+
   it.effect("an idle program makes no spans of its own over 100 flushes", () => {
     const spans: Array<SpanData> = []
     return Effect.gen(function*() {

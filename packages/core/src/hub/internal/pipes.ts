@@ -13,6 +13,30 @@ import type { SelfMetrics } from "./SelfMetrics.ts"
 interface Hub {
   readonly settings: () => ObservabilitySettings
   readonly self: SelfMetrics
+  readonly budget: ShutdownBudget
+}
+
+/** The queues of one backend close one after the other; together they have the shutdown timeout. */
+export class ShutdownBudget {
+  private readonly began = new Map<string, number>()
+  private readonly now: () => number
+
+  /** `now` is monotonic milliseconds. */
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  /** A backend of this name starts anew: a former one's end is none of its business. */
+  open(backend: string): void {
+    this.began.delete(backend)
+  }
+
+  remaining(backend: string, whole: number): number {
+    const now = this.now()
+    const began = this.began.get(backend) ?? now
+    this.began.set(backend, began)
+    return whole - (now - began)
+  }
 }
 
 /** Frames wait here when a sink is away; then the lightest pair is merged, so that an outage costs resolution, never totals. */
@@ -25,6 +49,7 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
     const settings = hub.settings()
     const clock = yield* Clock.Clock
     const { interval, name } = options
+    hub.budget.open(name)
     const processor = yield* BatchProcessor.make<MetricFrame>(
       options.exporter,
       {
@@ -43,7 +68,8 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
       },
       {
         onSettled: (seconds) => self.settled(name, seconds),
-        onLoss: (count, reason) => self.loss(name, "metrics", count, reason)
+        onLoss: (count, reason) => self.loss(name, "metrics", count, reason),
+        drainBudget: () => hub.budget.remaining(name, hub.settings().shutdownTimeout)
       }
     )
     const reader = store.frames()
@@ -91,7 +117,8 @@ export const exportSpans = (hub: Hub): Telemetry["Service"]["exportSpans"] => (o
       },
       {
         onSettled: (seconds) => hub.self.settled(options.name, seconds),
-        onLoss: (count, reason) => hub.self.loss(options.name, "spans", count, reason)
+        onLoss: (count, reason) => hub.self.loss(options.name, "spans", count, reason),
+        drainBudget: () => hub.budget.remaining(options.name, hub.settings().shutdownTimeout)
       }
     )
     return processor

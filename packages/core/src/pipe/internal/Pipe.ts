@@ -275,11 +275,12 @@ export class Pipe<in out A> {
 
   /** Drains within the deadline; a part of it is kept for fencing off what is still in flight then. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    const deadline = this.now() + this.millis.drainDeadline
-    const reserve = this.exporter.giveUp === undefined ? 0 : Math.min(1000, this.millis.drainDeadline * 0.2)
+    const budget = Math.min(this.millis.drainDeadline, Math.max(0, this.options.drainBudget?.() ?? Infinity))
+    const deadline = this.now() + budget
+    const reserve = this.exporter.giveUp === undefined ? 0 : Math.min(1000, budget * 0.2)
     this.closing = true
     this.bell.ring()
-    return Effect.timeoutOption(Deferred.await(this.finished), this.millis.drainDeadline - reserve).pipe(
+    return Effect.timeoutOption(Deferred.await(this.finished), budget - reserve).pipe(
       Effect.andThen(Effect.suspend(() => {
         this.buffer.clear("shutdown")
         const { current } = this

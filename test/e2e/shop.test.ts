@@ -1,0 +1,119 @@
+import { EmbeddedServer } from "@effect-observability/postgres"
+import { PgClient } from "@effect/sql-pg"
+import { afterEach, assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { join } from "node:path"
+import { Shop } from "./Shop.ts"
+
+let shop: Shop | undefined
+afterEach(() => shop?.dispose())
+
+/** Asks the shop's database after the shop has ended. */
+const ask = <Row extends object>(dir: string, query: string) =>
+  Effect.gen(function*() {
+    const { url } = yield* EmbeddedServer.start({ dir: join(dir, "data") })
+    const rows = yield* Effect.gen(function*() {
+      const sql = yield* PgClient.PgClient
+      return yield* sql.unsafe<Row>(query)
+    }).pipe(Effect.provide(PgClient.layer({ url })))
+    return rows[0]!
+  }).pipe(Effect.scoped, Effect.runPromise)
+
+describe("the shop", () => {
+  it("sends its requests, agrees with itself and ends with 0", async () => {
+    shop = new Shop(["--requests", "300"])
+    assert.strictEqual(await shop.exit(), 0, shop.output)
+    assert.match(shop.output, /POST \/orders\/:id\/refund +\d+ +[\d.]+ +\d+ \(100 %\)/)
+    assert.match(shop.output, /gateway\.refund.*✗ GatewayDown/)
+    assert.match(shop.output, /http_requests_total: 300 on the Prometheus page, 300 in PostgreSQL/)
+    assert.match(shop.output, /the ledger balances/)
+  }, 90_000)
+
+  it("SIGTERM under load: every answered request and every accepted span is in PostgreSQL", async () => {
+    shop = new Shop(["--rate", "0"])
+    const url = await shop.url()
+    let answered = 0
+    let stop = false
+    const lane = async (n: number) => {
+      while (!stop) {
+        try {
+          const response = n % 5 === 0
+            ? await fetch(`${url}/orders`, { method: "POST", body: JSON.stringify({ product: 1 + n, quantity: 1, channel: "web" }) })
+            : await fetch(`${url}/products/${1 + n}`)
+          await response.text()
+          answered++
+        } catch {
+          // The shop has closed.
+          return
+        }
+      }
+    }
+    const load = Promise.all(Array.from({ length: 16 }, (_, n) => lane(n)))
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    const before = Date.now()
+    shop.signal("SIGTERM")
+    const code = await shop.exit()
+    const took = Date.now() - before
+    stop = true
+    await load
+    assert.strictEqual(code, 0, shop.output)
+    assert.isBelow(took, 10_000)
+    assert.match(shop.output, /the ledger balances/)
+    const [, accepted, exported] = /postgres spans: accepted (\d+), exported (\d+), dropped 0, unconfirmed 0, waiting 0/.exec(shop.output)!
+    assert.strictEqual(accepted, exported)
+    assert.isAbove(answered, 500)
+    const stored = await ask<{ requests: number; spans: number }>(
+      shop.dir,
+      `select (select coalesce(sum(value), 0)::int4 from observability.observability_metrics where name = 'http_requests_total') as requests,
+              (select count(*)::int4 from observability.observability_spans) as spans`
+    )
+    assert.strictEqual(stored.spans, Number(accepted))
+    assert.strictEqual(stored.requests, answered)
+  }, 120_000)
+
+  it("SIGTERM with the shop's own traffic: it flushes, reports and ends", async () => {
+    shop = new Shop(["--rate", "200"])
+    await shop.until(/Rate, errors, duration/)
+    shop.signal("SIGTERM")
+    assert.strictEqual(await shop.exit(), 0, shop.output)
+    assert.match(shop.output, /Delivery report/)
+    assert.match(shop.output, /postgres metrics: accepted (\d+), exported \1, dropped 0, unconfirmed 0, waiting 0/)
+    assert.match(shop.output, /the ledger balances/)
+  }, 90_000)
+
+  it.each([
+    [["--requests", "many"], /--requests must be a whole number from 1/],
+    [["--rats", "5"], /Unknown option '--rats'/],
+    [["--requests", "5", "--rate", "0"], /--rate 0 sends nothing/]
+  ])("refuses %j with the option and the fix", async (options, message) => {
+    shop = new Shop(options)
+    assert.strictEqual(await shop.exit(), 2)
+    assert.match(shop.output, message)
+  })
+
+  it("names a port that is taken", async () => {
+    shop = new Shop(["--rate", "0"])
+    const port = new URL(await shop.url()).port
+    const second = new Shop(["--port", port, "--rate", "0"])
+    const code = await second.exit()
+    await second.dispose()
+    assert.strictEqual(code, 1, second.output)
+    assert.match(second.output, new RegExp(`port ${port} .*--port`))
+  }, 60_000)
+
+  it.each([
+    ["postgres://127.0.0.1:1/none", /cannot make its tables: .*check DATABASE_URL/],
+    ["mysql://s3cret@host/db", /DATABASE_URL: expected postgres:\/\/user:password@host/]
+  ])("says what is wrong with DATABASE_URL=%s", async (DATABASE_URL, message) => {
+    shop = new Shop(["--requests", "5"], { DATABASE_URL })
+    assert.strictEqual(await shop.exit(), 1)
+    assert.match(shop.output, message)
+    assert.notInclude(shop.output, "s3cret")
+  }, 60_000)
+
+  it("--help explains itself", async () => {
+    shop = new Shop(["--help"])
+    assert.strictEqual(await shop.exit(), 0)
+    assert.match(shop.output, /DATABASE_URL/)
+  })
+})
