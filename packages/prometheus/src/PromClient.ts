@@ -83,7 +83,10 @@ export const joinRegistry = (
       const joined = new Map<string, FamilyMetric>()
       const join = (family: MetricFamily): void => {
         const name = exposedName(family.definition.name, prefix)
-        if (registry.getSingleMetric(name) !== undefined) {
+        const there: unknown = registry.getSingleMetric(name)
+        // A standard metric of ours gave way to the program's own definition.
+        if (isOurs(there)) registry.removeSingleMetric(name)
+        else if (there !== undefined) {
           onCollision(name)
           return
         }

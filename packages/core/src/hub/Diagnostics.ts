@@ -13,6 +13,8 @@ export interface DiagnosticsReport {
     readonly series: number
     /** Records refused or repaired, by reason. */
     readonly refusals: Readonly<Record<string, number>>
+    /** Definitions that could not be used: what is recorded into them is refused. */
+    readonly problems: ReadonlyArray<string>
   }
   /** Books that do not balance; always empty unless there is a bug in this toolkit. */
   readonly imbalances: ReadonlyArray<string>
@@ -33,7 +35,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     status: severity[Math.max(0, ...components.map((component) => severity.indexOf(component.status)))]!,
     resource: telemetry.resource,
     components,
-    metrics: { series, refusals: telemetry.store.refusals() },
+    metrics: { series, refusals: telemetry.store.refusals(), problems: telemetry.store.problems() },
     imbalances: components.flatMap((component) =>
       component.signals.flatMap((signal) => {
         const wrong = imbalance(signal.ledger)

@@ -1,9 +1,10 @@
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ObservabilitySettings } from "../config/ObservabilityConfig.ts"
+import type { MetricDefinition, MetricDefinitionError } from "../metrics/MetricDefinition.ts"
 import type { MetricFrame } from "../metrics/MetricFrame.ts"
 import type { MetricsRecorder } from "../metrics/MetricsRecorder.ts"
 import type { MetricStore } from "../metrics/MetricStore.ts"
@@ -100,4 +101,17 @@ export class Telemetry extends Context.Service<Telemetry, {
    * into the store and nobody listens. Settings come from the `ObservabilityConfig` reference.
    */
   static readonly layer: Layer.Layer<Telemetry | MetricsRecorder | Tracer | Diagnostics> = Layer.suspend(() => live)
+
+  /**
+   * Declares metrics when the program starts, so that a name used twice with different types or labels fails there, with a message that
+   * names the field, and not as a counted refusal later.
+   */
+  static readonly declare = (
+    ...definitions: ReadonlyArray<MetricDefinition>
+  ): Layer.Layer<never, MetricDefinitionError, Telemetry> =>
+    Layer.effectDiscard(Effect.flatMap(Telemetry, ({ store }) =>
+      Effect.forEach(definitions, (definition) => {
+        const wrong = store.declare(definition)
+        return wrong === undefined ? Effect.void : Effect.fail(wrong)
+      }, { discard: true })))
 }

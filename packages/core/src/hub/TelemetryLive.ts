@@ -44,7 +44,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       },
       () => clock.currentTimeMillisUnsafe()
     )
-    for (const definition of StandardMetrics.all) store.declare(definition)
+    for (const definition of StandardMetrics.all) store.suggest(definition)
 
     const listeners = new Map<string, Listener>()
     const claims = new Map<string, string>()

@@ -18,6 +18,8 @@ export interface MetricStore {
   readonly frames: () => FrameReader
   /** Hands over single values of some metrics as they are recorded, at most `capacity` between two `take`s. */
   readonly tap: (options: { readonly capacity: number; readonly matches?: (definition: MetricDefinition) => boolean }) => Tap
+  /** Definitions that could not be used, in words that name the metric, the field and the fix. */
+  readonly problems: () => ReadonlyArray<string>
   /** Records refused, by reason: `invalid_value`, `invalid_name`, `wrong_type`, `cardinality` (counted, though kept in the overflow series), …. */
   readonly refusals: () => Readonly<Record<string, number>>
 }

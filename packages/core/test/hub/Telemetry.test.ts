@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Diagnostics, Exporter, Ledger, type Listener, type MetricFrame, MetricsRecorder, ObservabilityConfig, type SpanData, StandardMetrics, Telemetry } from "../../src/index.ts"
+import { Diagnostics, Exporter, Ledger, type Listener, MetricDefinition, type MetricFrame, MetricsRecorder, ObservabilityConfig, type SpanData, StandardMetrics, Telemetry } from "../../src/index.ts"
 
 const labels = { method: "GET", path: "/", status: "200" }
 
@@ -129,6 +129,29 @@ describe("the hub", () => {
       const other = backend("b", [], []).pipe(Layer.provide(ObservabilityConfig.layer({ env: "prod" })))
       const exit = yield* Layer.build(Layer.mergeAll(backend("a", [], []), other)).pipe(Effect.scoped, Effect.exit)
       assert.match(String(exit), /given other settings than the hub/)
+    }))
+
+  it.effect("a standard name gives way to the program's own definition, until it is used", () =>
+    Effect.gen(function*() {
+      const metrics = yield* MetricsRecorder
+      const { store } = yield* Telemetry
+      const Mine = MetricDefinition.counter("http_requests_total", { help: "Mine", labelNames: ["verb"] })
+      yield* metrics.incrementCounter(Mine, 2, { verb: "GET" })
+      const family = store.family("http_requests_total")!
+      assert.deepStrictEqual(family.definition.labelNames, ["verb"])
+      assert.strictEqual(family.value(family.series[0]!), 2)
+      yield* metrics.incrementCounter(StandardMetrics.HttpRequestsTotal, 1, labels)
+      assert.deepStrictEqual(store.refusals(), { conflict: 1 })
+      const { metrics: { problems } } = yield* (yield* Diagnostics).report
+      assert.match(problems[0]!, /"http_requests_total": labelNames is \[method, path, status\], but it was declared before with \[verb\]/)
+    }).pipe(Effect.provide(Telemetry.layer)))
+
+  it.effect("declaring one name twice with different types fails where the Layer is built", () =>
+    Effect.gen(function*() {
+      const One = MetricDefinition.counter("twice", { help: "x" })
+      const Two = MetricDefinition.gauge("twice", { help: "x" })
+      const exit = yield* Layer.build(Telemetry.declare(One, Two).pipe(Layer.provideMerge(Telemetry.layer))).pipe(Effect.scoped, Effect.exit)
+      assert.match(String(exit), /metric "twice": type is gauge, but it was declared before with counter/)
     }))
 
   it.effect("enabled: false records nothing", () => {

@@ -13,6 +13,9 @@ export interface StoreSettings {
   readonly buckets: Readonly<Record<string, ReadonlyArray<number>>>
 }
 
+/** Most messages about wrong definitions kept: names may come from data. */
+const maxProblems = 100
+
 /** The store behind `MetricStore` and the recorder: families, cells and taps. */
 export class Registry implements MetricStore {
   readonly counters = new Scalars()
@@ -26,6 +29,8 @@ export class Registry implements MetricStore {
   private readonly byDefinition = new Map<MetricDefinition, Family | undefined>()
   private readonly refused = new Map<string, number>()
   private readonly declared = new Set<(family: MetricFamily) => void>()
+  private readonly suggested = new Set<string>()
+  private readonly wrong = new Set<string>()
   private seriesCount = 0
   private taps: ReadonlyArray<RingTap> = []
 
@@ -53,9 +58,11 @@ export class Registry implements MetricStore {
   declare(definition: MetricDefinition): MetricDefinitionError | undefined {
     const known = this.byDefinition.get(definition)
     if (known !== undefined) return undefined
+    this.yieldTo(definition)
     const wrong = problem(definition) ?? this.conflict(definition)
     if (wrong !== undefined) {
       this.byDefinition.set(definition, undefined)
+      if (this.wrong.size < maxProblems) this.wrong.add(wrong.message)
       return wrong
     }
     const existing = this.byName.get(definition.name)
@@ -85,6 +92,24 @@ export class Registry implements MetricStore {
       }
     }
     return undefined
+  }
+
+  /** Declares a metric that gives way to another definition of its name, as long as nothing was recorded into it. */
+  suggest(definition: MetricDefinition): void {
+    if (this.byName.has(definition.name) || this.declare(definition) !== undefined) return
+    this.suggested.add(definition.name)
+  }
+
+  private yieldTo(definition: MetricDefinition): void {
+    const family = this.byName.get(definition.name)
+    if (family === undefined || !this.suggested.delete(definition.name) || family.series.length > 0) return
+    this.byName.delete(definition.name)
+    for (const [known, its] of this.byDefinition) if (its === family) this.byDefinition.delete(known)
+  }
+
+  /** Definitions that could not be used, in words. */
+  problems(): ReadonlyArray<string> {
+    return [...this.wrong]
   }
 
   onDeclare(listener: (family: MetricFamily) => void): () => void {
