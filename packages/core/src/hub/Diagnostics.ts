@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import { imbalance } from "../pipe/Ledger.ts"
+import { worst } from "./Health.ts"
 import type { ComponentReport, ServiceResource, Telemetry } from "./Telemetry.ts"
 
 /** Everything an operator asks first: is it healthy, what waits where, what was lost and why. */
@@ -25,14 +26,12 @@ export class Diagnostics extends Context.Service<Diagnostics, {
   readonly report: Effect.Effect<DiagnosticsReport>
 }>()("@effect-observability/core/Diagnostics") {}
 
-const severity: ReadonlyArray<ComponentReport["status"]> = ["up", "starting", "degraded", "down"]
-
 export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => {
   const components = telemetry.reports()
   let series = 0
   for (const family of telemetry.store.families()) series += family.series.length
   return {
-    status: severity[Math.max(0, ...components.map((component) => severity.indexOf(component.status)))]!,
+    status: worst(components),
     resource: telemetry.resource,
     components,
     metrics: { series, refusals: telemetry.store.refusals(), problems: telemetry.store.problems() },

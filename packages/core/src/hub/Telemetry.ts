@@ -14,6 +14,7 @@ import type { LedgerSnapshot } from "../pipe/Ledger.ts"
 import type { SpanData } from "../tracing/SpanData.ts"
 import type { Tracer } from "../tracing/Tracer.ts"
 import type { Diagnostics } from "./Diagnostics.ts"
+import type { Health } from "./Health.ts"
 import { layer as live } from "./TelemetryLive.ts"
 
 /** Who is observed: one per process. */
@@ -100,7 +101,7 @@ export class Telemetry extends Context.Service<Telemetry, {
    * The hub with the words of the program on it. Backends build on it (`Layer.provideMerge(Telemetry.layer)`); alone it records
    * into the store and nobody listens. Settings come from the `ObservabilityConfig` reference.
    */
-  static readonly layer: Layer.Layer<Telemetry | MetricsRecorder | Tracer | Diagnostics> = Layer.suspend(() => live)
+  static readonly layer: Layer.Layer<Telemetry | MetricsRecorder | Tracer | Diagnostics | Health> = Layer.suspend(() => live)
 
   /**
    * Declares metrics when the program starts, so that a name used twice with different types or labels fails there, with a message that

@@ -14,6 +14,7 @@ import * as Spans from "../tracing/ObservabilityTracer.ts"
 import { Tracer } from "../tracing/Tracer.ts"
 import * as Tracing from "../tracing/Tracer.ts"
 import { Diagnostics, diagnose } from "./Diagnostics.ts"
+import { examine, Health } from "./Health.ts"
 import * as Pipes from "./internal/pipes.ts"
 import { SelfMetrics } from "./internal/SelfMetrics.ts"
 import { type ComponentReport, CompositionError, type Listener, Telemetry } from "./Telemetry.ts"
@@ -25,7 +26,7 @@ const maxMetrics = 10_000
  * The hub: one constant Layer, so that every backend built on it shares it. It gives the recorder and the tracer and installs
  * Effect's `Tracer.Tracer`; who listens is decided by the backend Layers merged beside each other.
  */
-export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | Diagnostics> = Layer.effectContext(
+export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | Diagnostics | Health> = Layer.effectContext(
   Effect.gen(function*() {
     const settings = yield* ObservabilityConfig
     const clock = yield* Clock.Clock
@@ -136,6 +137,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       Context.add(Recorder.MetricsRecorder, settings.enabled && settings.metrics.enabled ? Recorder.make(store) : Recorder.noop),
       Context.add(Tracer, Tracing.make({ flush })),
       Context.add(Diagnostics, { report: Effect.sync(() => diagnose(telemetry)) }),
+      Context.add(Health, { check: Effect.sync(() => examine(telemetry)) }),
       Context.add(EffectTracer.Tracer, effectTracer)
     )
   })

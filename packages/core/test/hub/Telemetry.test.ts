@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Diagnostics, Exporter, Ledger, type Listener, MetricDefinition, type MetricFrame, MetricsRecorder, ObservabilityConfig, type SpanData, StandardMetrics, Telemetry } from "../../src/index.ts"
+import { Diagnostics, Exporter, Health, Ledger, type Listener, MetricDefinition, type MetricFrame, MetricsRecorder, ObservabilityConfig, type SpanData, StandardMetrics, Telemetry } from "../../src/index.ts"
 
 const labels = { method: "GET", path: "/", status: "200" }
 
@@ -78,6 +78,20 @@ describe("the hub", () => {
       assert.strictEqual(spans.length, 1)
     })
   })
+
+  it.effect("a backend whose sink is away is not ready, and the program lives", () =>
+    Effect.gen(function*() {
+      const away = Layer.effectDiscard(Effect.gen(function*() {
+        const telemetry = yield* Telemetry
+        yield* telemetry.register({ name: "away", kind: "test", report: () => ({ name: "away", kind: "test", status: "down", reason: "refused", signals: [] }) })
+        yield* telemetry.register({ name: "broken", kind: "test", report: () => { throw new Error("bug") } })
+      })).pipe(Layer.provideMerge(Telemetry.layer))
+      const health = yield* Effect.provide(Effect.flatMap(Health, (one) => one.check), away)
+      assert.deepStrictEqual([health.status, health.live, health.ready], ["down", true, false])
+      assert.deepStrictEqual(health.components.map((one) => [one.name, one.status, one.reason]), [["away", "down", "refused"], ["broken", "down", "its report threw"]])
+      const alone = yield* Effect.provide(Effect.flatMap(Health, (one) => one.check), Telemetry.layer)
+      assert.deepStrictEqual([alone.status, alone.ready], ["up", true])
+    }))
 
   it.live("with its sink hung a backend closes within the shutdown timeout, all its queues together", () =>
     Effect.gen(function*() {
