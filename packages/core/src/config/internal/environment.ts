@@ -21,7 +21,7 @@ const pairs = (value: string): Record<string, string> =>
   }))
 
 /** Which variable sets which path; of several for one path the first that is set counts. */
-const variables: ReadonlyArray<readonly [name: string, path: string, parse: Parse]> = [
+export const variables: ReadonlyArray<readonly [name: string, path: string, parse: Parse]> = [
   ["APP_ENV", "env", text],
   ["OTEL_ENDPOINT", "tracing.otelEndpoint", text],
   ["OTEL_EXPORTER_OTLP_ENDPOINT", "tracing.otelEndpoint", text],

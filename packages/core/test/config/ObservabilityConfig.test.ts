@@ -1,0 +1,242 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
+import { readFileSync } from "node:fs"
+import { inspect } from "node:util"
+import { variables } from "../../src/config/internal/environment.ts"
+import { ConfigurationError, defaults, fromEnv, ObservabilityConfig, type ObservabilityInput, settings } from "../../src/config/ObservabilityConfig.ts"
+
+const good = (input: ObservabilityInput) => Result.getOrThrow(settings(input))
+const problems = (input: unknown): ReadonlyArray<string> => {
+  const result = settings(input as ObservabilityInput)
+  return Result.isFailure(result) ? result.failure.problems.map(({ message, path }) => `${path}: ${message}`) : []
+}
+const withEnv = (env: Record<string, string>, input?: ObservabilityInput) =>
+  fromEnv(input).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
+
+describe("defaults", () => {
+  it("are the document's, with the decided deviations", () => {
+    assert.deepStrictEqual(JSON.parse(JSON.stringify(defaults)), {
+      enabled: true,
+      env: "dev",
+      service: { name: "unknown_service", version: "0.0.0", instance: "" },
+      metrics: {
+        enabled: true,
+        prometheusPort: 9090,
+        prefix: "",
+        defaultLabels: {},
+        buckets: {},
+        aggregationInterval: 60_000,
+        maxSeriesPerMetric: 2000,
+        maxSeries: 100_000
+      },
+      tracing: { enabled: true, sampleRate: 1, ignoredPaths: ["/metrics", "/health"] },
+      postgres: {
+        enabled: false,
+        schema: "observability",
+        retentionDays: 90,
+        batchSize: 100,
+        metricsTable: "observability_metrics",
+        metricsMetadataTable: "observability_metric_metadata",
+        spansTable: "observability_spans",
+        spanEventsTable: "observability_span_events",
+        flushInterval: 5000
+      },
+      requestTimeout: 30_000,
+      batchSize: 100,
+      flushInterval: 15_000,
+      shutdownTimeout: 5000
+    })
+  })
+
+  it.effect("are in force where nothing was provided", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* ObservabilityConfig, defaults)
+    }))
+})
+
+describe("from code", () => {
+  it("takes the document's unified configuration (9.1.3)", () => {
+    const all = good({
+      env: "production",
+      metrics: { enabled: true },
+      tracing: { serviceName: "api-service", enabled: true },
+      postgres: {
+        enabled: true,
+        common: { connection: "postgresql://user:pass@localhost:5432/db", schema: "observability", retentionDays: 90, batchSize: 100 },
+        metricsTable: "app_metrics",
+        metricsMetadataTable: "app_metric_metadata",
+        spansTable: "app_spans",
+        spanEventsTable: "app_span_events",
+        flushInterval: 5.0
+      }
+    })
+    assert.strictEqual(all.env, "production")
+    assert.strictEqual(all.service.name, "api-service")
+    assert.strictEqual(Redacted.value(all.postgres.connection!), "postgresql://user:pass@localhost:5432/db")
+    assert.strictEqual(all.postgres.metricsTable, "app_metrics")
+    assert.strictEqual(all.postgres.flushInterval, 5000)
+  })
+
+  it("reads durations as seconds or as text", () => {
+    assert.strictEqual(good({ flushInterval: 2.5 }).flushInterval, 2500)
+    assert.strictEqual(good({ flushInterval: "2 minutes" }).flushInterval, 120_000)
+  })
+
+  it("reports all problems at once, each with its path", () => {
+    const found = problems({
+      env: 5,
+      tracing: { sampleRate: 1.5, serviceName: "", ignoredPaths: ["health"], otelEndpoint: "ftp://x" },
+      metrics: { prefix: "9", prometheusPort: 70_000, defaultLabels: { le: "x", ok: 1 }, buckets: { a: [1, 1], b: [] } },
+      postgres: { common: { retentionDays: 0, schema: "pg_catalog" }, spansTable: "t\"; drop table x; --", metricsTable: "user" },
+      flushInterval: -1,
+      batchSize: 0,
+      bachSize: 5,
+      request_timeout: 3
+    })
+    for (const expected of [
+      /^env: expected text, got 5$/,
+      /^tracing\.sampleRate: expected a number from 0 to 1, got 1\.5$/,
+      /^tracing\.serviceName: expected 1 to 255 characters/,
+      /^tracing\.ignoredPaths: expected a list of paths/,
+      /^tracing\.otelEndpoint: expected a URL/,
+      /^metrics\.prefix: expected a name/,
+      /^metrics\.prometheusPort: expected a whole number from 0 to 65535/,
+      /^metrics\.defaultLabels\.le: /,
+      /^metrics\.defaultLabels\.ok: expected text$/,
+      /^metrics\.buckets\.a: /,
+      /^metrics\.buckets\.b: /,
+      /^postgres\.common\.retentionDays: expected a number from 1/,
+      /^postgres\.common\.schema: .*kept for PostgreSQL/,
+      /^postgres\.spansTable: .*must be a lower-case PostgreSQL name/,
+      /^postgres\.metricsTable: .*reserved word/,
+      /^flushInterval: expected seconds above 0/,
+      /^batchSize: expected a whole number from 1/,
+      /^bachSize: unknown; did you mean batchSize\?$/,
+      /^request_timeout: unknown; did you mean requestTimeout\?$/
+    ]) {
+      assert.isTrue(found.some((line) => expected.test(line)), `${expected} in\n${found.join("\n")}`)
+    }
+    assert.strictEqual(found.length, 19)
+  })
+
+  it.each(["", "a.b", "A", "x".repeat(64), "x".repeat(200), "é", "a b", "a\0b", "information_schema", "select", "1a", "'", "public\"; drop schema public cascade; --"])(
+    "refuses the schema name %j",
+    (schema) => {
+      assert.strictEqual(problems({ postgres: { common: { schema } } }).length, 1)
+    }
+  )
+
+  it("refuses two tables of one name", () => {
+    assert.match(problems({ postgres: { spansTable: "observability_metrics" } })[0]!, /^postgres\.spansTable: .*four names/)
+  })
+
+  it("takes anything without throwing or touching a prototype", () => {
+    for (const input of [null, 5, "x", [], () => 1, { metrics: null }, { metrics: [] }, JSON.parse("{\"__proto__\": {\"enabled\": false}, \"constructor\": 1}")]) {
+      const result = settings(input as ObservabilityInput)
+      assert.isTrue(Result.isFailure(result) || Result.isSuccess(result))
+    }
+    assert.strictEqual(({} as Record<string, unknown>)["enabled"], undefined)
+    assert.strictEqual(good({ metrics: { defaultLabels: JSON.parse("{\"constructor\": \"x\"}") } }).metrics.defaultLabels["constructor"], "x")
+  })
+
+  it.effect("fails the Layer", () =>
+    Effect.gen(function*() {
+      const exit = yield* Layer.build(ObservabilityConfig.layer({ batchSize: 0 })).pipe(Effect.scoped, Effect.exit)
+      assert.match(String(exit), /the configuration has a problem:\n {2}batchSize: expected a whole number/)
+    }))
+})
+
+describe("secrets", () => {
+  it("never show, in settings or in errors", () => {
+    const secret = "s3cr3t-canary"
+    const all = good({ postgres: { common: { connection: `postgres://u:${secret}@h/db` } }, tracing: { sentryDsn: `https://${secret}@sentry.example/1` } })
+    const bad = settings({ postgres: { common: { connection: `mysql://u:${secret}@h/db` } }, tracing: { sentryDsn: `${secret} not a url` } })
+    assert.isTrue(Result.isFailure(bad))
+    const error = (bad as Result.Failure<never, ConfigurationError>).failure
+    for (const text of [JSON.stringify(all), inspect(all, { depth: 9 }), String(error), error.message, JSON.stringify(error), inspect(error, { depth: 9 })]) {
+      assert.notInclude(text, secret)
+    }
+    assert.strictEqual(error.problems.length, 2)
+  })
+})
+
+describe("from the environment", () => {
+  it.effect("reads every variable of the document (9.1.3)", () =>
+    Effect.gen(function*() {
+      const all = yield* withEnv({
+        APP_ENV: "production",
+        OTEL_ENDPOINT: "http://collector:4318",
+        SENTRY_DSN: "https://key@sentry.example/1",
+        POSTGRES_ENABLED: "true",
+        POSTGRES_CONNECTION: "postgresql://user:pass@localhost:5432/db",
+        POSTGRES_SCHEMA: "obs",
+        POSTGRES_RETENTION_DAYS: "30",
+        POSTGRES_BATCH_SIZE: "50",
+        POSTGRES_METRICS_TABLE: "app_metrics",
+        POSTGRES_METRICS_METADATA_TABLE: "app_metric_metadata",
+        POSTGRES_SPANS_TABLE: "app_spans",
+        POSTGRES_SPAN_EVENTS_TABLE: "app_span_events",
+        POSTGRES_FLUSH_INTERVAL: "2.5"
+      })
+      assert.strictEqual(all.env, "production")
+      assert.strictEqual(all.tracing.otelEndpoint, "http://collector:4318")
+      assert.strictEqual(Redacted.value(all.tracing.sentryDsn!), "https://key@sentry.example/1")
+      assert.strictEqual(Redacted.value(all.postgres.connection!), "postgresql://user:pass@localhost:5432/db")
+      const { connection: _, ...rest } = all.postgres
+      assert.deepStrictEqual(rest, {
+        enabled: true,
+        schema: "obs",
+        retentionDays: 30,
+        batchSize: 50,
+        metricsTable: "app_metrics",
+        metricsMetadataTable: "app_metric_metadata",
+        spansTable: "app_spans",
+        spanEventsTable: "app_span_events",
+        flushInterval: 2500
+      })
+    }))
+
+  it.effect("reads OpenTelemetry's standard variables", () =>
+    Effect.gen(function*() {
+      const all = yield* withEnv({
+        OTEL_RESOURCE_ATTRIBUTES: "service.name=ignored,service.version=1.2,service.instance.id=i%201,deployment.environment.name=stage",
+        OTEL_SERVICE_NAME: "shop",
+        OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+        OTEL_TRACES_SAMPLER_ARG: "0.25",
+        OTEL_SDK_DISABLED: "true"
+      })
+      assert.deepStrictEqual(all.service, { name: "shop", version: "1.2", instance: "i 1" })
+      assert.deepStrictEqual([all.env, all.tracing.sampleRate, all.enabled], ["stage", 0.25, false])
+    }))
+
+  it.effect("reads OBSERVABILITY_*, and wins over the code", () =>
+    Effect.gen(function*() {
+      const all = yield* withEnv({
+        OBSERVABILITY_DEFAULT_LABELS: "team=a,zone=b%2Cc",
+        OBSERVABILITY_IGNORED_PATHS: "/live, /ready",
+        OBSERVABILITY_FLUSH_INTERVAL: "3",
+        OBSERVABILITY_METRICS_ENABLED: "off",
+        DATABASE_URL: "postgres://fallback/db"
+      }, { flushInterval: 99, env: "code", metrics: { prefix: "app" } })
+      assert.deepStrictEqual(all.metrics.defaultLabels, { team: "a", zone: "b,c" })
+      assert.deepStrictEqual(all.tracing.ignoredPaths, ["/live", "/ready"])
+      assert.deepStrictEqual([all.flushInterval, all.metrics.enabled, all.env, all.metrics.prefix], [3000, false, "code", "app"])
+      assert.strictEqual(Redacted.value(all.postgres.connection!), "postgres://fallback/db")
+    }))
+
+  it.effect("names the variable that is wrong, all of them at once", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(withEnv({ POSTGRES_RETENTION_DAYS: "0", POSTGRES_ENABLED: "perhaps", POSTGRES_CONNECTION: "mysql://s3cret@h", OBSERVABILITY_SAMPLE_RATE: "lots" }))
+      assert.deepStrictEqual(error.problems.map((one) => one.path).sort(), ["OBSERVABILITY_SAMPLE_RATE", "POSTGRES_CONNECTION", "POSTGRES_ENABLED", "POSTGRES_RETENTION_DAYS"])
+      assert.notInclude(error.message, "s3cret")
+      assert.match(error.message, /OBSERVABILITY_SAMPLE_RATE: expected a number from 0 to 1, got "lots"/)
+    }))
+
+  it("every variable stands in docs/configuration.md", () => {
+    const page = readFileSync(new URL("../../../../docs/configuration.md", import.meta.url), "utf8")
+    for (const [name, path] of variables) {
+      assert.include(page, `\`${name}\``)
+      assert.include(page, `\`${path}\``)
+    }
+  })
+})
