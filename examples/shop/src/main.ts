@@ -24,6 +24,16 @@ class Refusal extends Data.TaggedError("Refusal")<{ readonly message: string }> 
 
 const show = (title: string, lines: ReadonlyArray<string>) => Console.log(["", title, ...lines].join("\n"))
 
+/** Prints blocks one over the other on a terminal, one below the other elsewhere. */
+const screen = () => {
+  let height = 0
+  return (text: string) => {
+    const up = process.stdout.isTTY && height > 0 ? `\x1b[${height}A\x1b[J` : ""
+    height = text.split("\n").length
+    return Console.log(up + text)
+  }
+}
+
 /** `DATABASE_URL`, or an embedded PostgreSQL in `dir`. */
 const database = (dir: string) =>
   Effect.gen(function*() {
@@ -104,15 +114,18 @@ const demo = (options: Arguments) =>
       // History ends at the last flush; a minute of it is enough for a live table.
       const from = options.requests === Infinity ? Math.max(startTime, now - 60_000) : startTime
       const { lines, total } = yield* redTable(from, now + 1)
-      yield* show(`Rate, errors, duration, from PostgreSQL history (${total} requests)`, lines)
-      yield* show("The last failed trace, from PostgreSQL", yield* lastFailedTrace)
-      return total
+      const title = `Rate, errors, duration, from PostgreSQL history (${total} requests${options.requests === Infinity ? " in the last minute" : ""})`
+      const text = ["", title, ...lines, "", "The last failed trace, from PostgreSQL", ...(yield* lastFailedTrace)].join("\n")
+      return { text, total }
     })
 
     if (options.requests === Infinity) {
+      const print = screen()
       const live = display.pipe(
-        Effect.catchCause((cause) => Console.log(`  history is not available just now (${String(cause).split("\n")[0]})`)),
-        Effect.delay("5 seconds"),
+        Effect.map(({ text }) => text),
+        Effect.catchCause((cause) => Effect.succeed(`\nHistory is not available just now: ${explain(cause)}`)),
+        Effect.flatMap(print),
+        Effect.delay("3 seconds"),
         Effect.forever
       )
       return yield* Effect.raceFirst(run, live)
@@ -125,7 +138,8 @@ const demo = (options: Arguments) =>
     yield* Effect.raceFirst(run, progress)
 
     yield* telemetry.flush
-    const total = yield* display
+    const { text, total } = yield* display
+    yield* Console.log(text)
     const { answered, failed, sent } = yield* Ref.get(count)
     const page = yield* HttpClient.get(`${url}/metrics`).pipe(Effect.flatMap((response) => response.text))
     const scraped = page.split("\n").filter((line) => line.startsWith("http_requests_total{"))

@@ -48,7 +48,7 @@ export const layerBackend = (
         exporter: {
           export: (batch: ReadonlyArray<SpanData>) =>
             Effect.sync(() => {
-              spans = [...spans, ...batch.map((span) => stored(span, telemetry.resource.service))].slice(-maxSpans)
+              spans = [...spans, ...batch.map((span) => ({ ...span, serviceName: telemetry.resource.service }))].slice(-maxSpans)
               return complete
             })
         }
@@ -108,22 +108,6 @@ export const layerBackend = (
   )
 
 const invalid = (message: string) => Effect.fail(new HistoryError({ reason: "invalid", message }))
-
-const stored = (span: SpanData, serviceName: string): StoredSpan => ({
-  traceId: span.traceId,
-  spanId: span.spanId,
-  parentSpanId: span.parentSpanId,
-  name: span.name,
-  kind: span.kind,
-  startTime: span.startTime,
-  endTime: span.endTime,
-  status: span.status,
-  statusMessage: span.statusMessage,
-  attributes: span.attributes,
-  events: span.events,
-  links: span.links,
-  serviceName
-})
 
 const byStart = (a: StoredSpan, b: StoredSpan): number => Number(a.startTime - b.startTime)
 

@@ -38,23 +38,7 @@ const spansProbe = (change: (spans: ReadonlyArray<SpanData>) => ReadonlyArray<Sp
   )
 
 const each = (change: (span: SpanData, index: number) => Partial<SpanData>) =>
-  spansProbe((spans) => spans.map((span, i) => ({ ...plain(span), ...change(span, i) })))
-
-/** A span may keep its fields behind getters; a spread would leave them out. */
-const plain = (span: SpanData): SpanData => ({
-  traceId: span.traceId,
-  spanId: span.spanId,
-  parentSpanId: span.parentSpanId,
-  name: span.name,
-  kind: span.kind,
-  startTime: span.startTime,
-  endTime: span.endTime,
-  status: span.status,
-  statusMessage: span.statusMessage,
-  attributes: span.attributes,
-  events: span.events,
-  links: span.links
-})
+  spansProbe((spans) => spans.map((span, i) => ({ ...span, ...change(span, i) })))
 
 const nameOf = (metric: unknown): string => typeof metric === "string" ? metric : (metric as { readonly name: string }).name
 
