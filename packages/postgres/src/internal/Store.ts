@@ -72,6 +72,8 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
         })
       )
     ).pipe(
+      // A connection lost in the middle is no reason to report a problem for half a minute.
+      Effect.retry({ schedule: backoff, times: 8 }),
       Effect.timeoutOrElse({
         duration: migrationTimeout,
         orElse: () => Effect.fail(new SchemaConflict("maintenance took longer than a minute"))
