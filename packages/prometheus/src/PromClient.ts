@@ -2,45 +2,62 @@ import type { MetricFamily, MetricStore, Series } from "@effect-observability/co
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Metric, Registry } from "prom-client"
-import { exposedName, sampleNames } from "./PrometheusEncoding.ts"
-
-interface Value {
-  readonly value: number
-  readonly labels: Readonly<Record<string, string | number>>
-  readonly metricName?: string
-}
+import { type Answer, isOpenMetrics, membersOf, nameIn, type Registered, type Value } from "./internal/promClient.ts"
+import { canonical, type FamilyType, sampleNames } from "./internal/text.ts"
+import { type EncodingOptions, exposedName, quantilesOf, typeOf, usableLabels } from "./PrometheusEncoding.ts"
 
 /** One of our families as prom-client wants a metric: it asks for the values whenever it renders. */
-class FamilyMetric {
-  readonly name: string
+class FamilyMetric implements Registered {
+  /** Its place in the registry, not the name it is shown under: the program may still want that for a metric of its own. */
+  name: string
   readonly help: string
-  readonly type: string
-  readonly aggregator = "sum"
+  readonly type: FamilyType
+  readonly exposedName: string
   private readonly family: MetricFamily
+  private readonly registry: Registry
+  private readonly constants: ReadonlyArray<readonly [string, string]>
+  private readonly onShown: (name: string, shown: boolean) => void
 
-  constructor(name: string, family: MetricFamily) {
-    this.name = name
-    this.family = family
+  constructor(key: string, family: MetricFamily, registry: Registry, options: EncodingOptions, onShown: (name: string, shown: boolean) => void) {
+    this.name = key
+    this.exposedName = exposedName(family.definition.name, options.prefix)
     this.help = family.definition.help
-    this.type = family.definition.type === "upDownCounter" ? "gauge" : family.definition.type
+    this.type = typeOf(family)
+    this.family = family
+    this.registry = registry
+    this.constants = usableLabels(options.constantLabels).filter(([label]) => !family.definition.labelNames.includes(label))
+    this.onShown = onShown
   }
 
-  async get() {
-    const { aggregator, family, help, name, type } = this
-    return { name, help, type, aggregator, values: family.series.flatMap((series) => valuesOf(name, family, series)) }
+  async get(): Promise<Answer> {
+    const { exposedName: name, family, help, registry } = this
+    const shown = ownersOf(registry, name, this.type).every((owner) => owner === this)
+    this.onShown(name, shown)
+    // A registry writes the head of a metric whatever it answers, so one that must not be seen needs a harmless one.
+    if (!shown) return { name: `obs_left_out_${name}`, help: `Another metric of this registry has the name ${name}`, type: "gauge", values: [] }
+    const values = family.series.flatMap((series) => valuesOf(name, family, series, this.labelsOf(series)))
+    if (this.type !== "counter" || !isOpenMetrics(registry)) return { name, help, type: this.type, aggregator: "sum", values }
+    return name.endsWith("_total")
+      ? { name: name.slice(0, -"_total".length), help, type: "counter", aggregator: "sum", values: values.map(({ labels, value }) => ({ labels, value })) }
+      : { name, help, type: "unknown", aggregator: "sum", values }
   }
 
   /** prom-client resets its own metrics by it; ours belong to the store. */
   reset(): void {}
+
+  private labelsOf(series: Series): Record<string, string> {
+    const labels: Record<string, string> = {}
+    this.family.definition.labelNames.forEach((label, i) => {
+      const value = series.labelValues[i]!
+      if (value !== "") labels[label] = value.toWellFormed()
+    })
+    for (const [label, value] of this.constants) if (value !== "") labels[label] = value.toWellFormed()
+    return labels
+  }
 }
 
-const valuesOf = (name: string, family: MetricFamily, series: Series): ReadonlyArray<Value> => {
+const valuesOf = (name: string, family: MetricFamily, series: Series, labels: Readonly<Record<string, string>>): ReadonlyArray<Value> => {
   const { definition } = family
-  const labels: Record<string, string> = {}
-  definition.labelNames.forEach((label, i) => {
-    const value = series.labelValues[i]!
-    if (value !== "") labels[label] = value
-  })
   const ends = (): ReadonlyArray<Value> => [
     { metricName: `${name}_sum`, labels, value: family.sum(series) },
     { metricName: `${name}_count`, labels, value: family.count(series) }
@@ -49,81 +66,80 @@ const valuesOf = (name: string, family: MetricFamily, series: Series): ReadonlyA
     let count = 0
     const buckets = [...definition.buckets!, Infinity].map((bound, i): Value => ({
       metricName: `${name}_bucket`,
-      labels: { ...labels, le: bound === Infinity ? "+Inf" : bound },
+      labels: { ...labels, le: canonical(bound) },
       value: count += family.bucket(series, i)
     }))
     return [...buckets, ...ends()]
   }
   if (definition.type === "summary") {
-    const quantiles = Object.keys(definition.objectives ?? {}).map(Number).sort((a, b) => a - b)
-    return [...quantiles.map((quantile): Value => ({ labels: { ...labels, quantile }, value: family.quantile(series, quantile) })), ...ends()]
+    const quantiles = quantilesOf(family).map((q): Value => ({ labels: { ...labels, quantile: canonical(q) }, value: family.quantile(series, q) }))
+    return [...quantiles, ...ends()]
   }
   return [{ labels, value: family.value(series) }]
 }
 
-/** A method of prom-client 15 that its types leave out. */
-interface Rendering {
-  readonly getMetricsAsString: (metric: unknown) => Promise<string>
-}
-
-const isOurs = (metric: unknown): boolean => metric instanceof FamilyMetric
+const owners = new WeakMap<Registry, ReadonlyMap<string, Registered>>()
 
 /**
- * Puts every metric of the store, those declared later included, into the user's own registry: they appear in its `metrics()`.
- * A name that the registry already has stays the user's, and is told to `onCollision`. They leave with the scope.
+ * Who may use the sample names of a metric: the program's own metrics before ours, then who came first. A registry asks all its
+ * metrics in one step, so the answer is kept for just that long.
+ */
+const ownersOf = (registry: Registry, name: string, type: string): ReadonlyArray<Registered | undefined> => {
+  let byName = owners.get(registry)
+  if (byName === undefined) {
+    const found = new Map<string, Registered>()
+    const members = membersOf(registry)
+    const theirs = members.filter((member) => !(member instanceof FamilyMetric))
+    const ours = members.filter((member) => member instanceof FamilyMetric)
+    const give = (member: Registered, name: string, type: string) => {
+      const names = sampleNames(name, type)
+      if (!names.some((sample) => found.has(sample))) for (const sample of names) found.set(sample, member)
+    }
+    for (const member of theirs) give(member, nameIn(registry, member), member.type)
+    for (const member of ours) give(member, member.exposedName, member.type)
+    owners.set(registry, byName = found)
+    queueMicrotask(() => owners.delete(registry))
+  }
+  return sampleNames(name, type).map((sample) => byName.get(sample))
+}
+
+/** Whether a metric of a registry was put there by `joinRegistry`. */
+export const isOurs = (metric: unknown): boolean => metric instanceof FamilyMetric
+
+/**
+ * Puts every metric of the store, those declared later included, into the program's own registry: they appear in its `metrics()`,
+ * also when other code registers more there. Where a name is wanted twice the program's metric is shown; `onShown` hears it at
+ * every rendering. They leave with the scope.
  */
 export const joinRegistry = (
   store: MetricStore,
   registry: Registry,
-  prefix: string,
-  onCollision: (name: string) => void
+  options: EncodingOptions,
+  onShown: (name: string, shown: boolean) => void
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const joined = new Map<string, FamilyMetric>()
+      const joined = new Map<string, { readonly key: string; readonly metric: FamilyMetric }>()
+      const leave = ({ key, metric }: { readonly key: string; readonly metric: FamilyMetric }) => {
+        if ((registry.getSingleMetric(key) as unknown) === metric) registry.removeSingleMetric(key)
+      }
       const join = (family: MetricFamily): void => {
-        const name = exposedName(family.definition.name, prefix)
-        const there: unknown = registry.getSingleMetric(name)
+        const { name } = family.definition
         // A standard metric of ours gave way to the program's own definition.
-        if (isOurs(there)) registry.removeSingleMetric(name)
-        else if (there !== undefined) {
-          onCollision(name)
-          return
-        }
-        const metric = new FamilyMetric(name, family)
-        joined.set(name, metric)
+        const before = joined.get(name)
+        if (before !== undefined) leave(before)
+        let key = `effect_observability:${name}`
+        while (registry.getSingleMetric(key) !== undefined) key += "_"
+        const metric = new FamilyMetric(key, family, registry, options, onShown)
+        joined.set(name, { key, metric })
         registry.registerMetric(metric as unknown as Metric)
       }
       for (const family of store.families()) join(family)
       const stop = store.onDeclare(join)
-      return { joined, stop }
-    }),
-    ({ joined, stop }) =>
-      Effect.sync(() => {
+      return () => {
         stop()
-        for (const [name, metric] of joined) {
-          if ((registry.getSingleMetric(name) as unknown) === metric) registry.removeSingleMetric(name)
-        }
-      })
-  ).pipe(Effect.asVoid)
-
-/** The user's own metrics as text, but those whose sample names are taken: they are told to `onCollision`. */
-export const renderRegistry = (
-  registry: Registry,
-  taken: Set<string>,
-  onCollision: (name: string) => void
-): Effect.Effect<string, unknown> =>
-  Effect.gen(function*() {
-    const parts: Array<string> = []
-    for (const metric of registry.getMetricsAsArray() as unknown as ReadonlyArray<{ readonly name: string; readonly type: string }>) {
-      if (isOurs(metric)) continue
-      const names = sampleNames(metric.name, String(metric.type))
-      if (names.some((name) => taken.has(name))) {
-        onCollision(metric.name)
-        continue
+        for (const one of joined.values()) leave(one)
       }
-      for (const name of names) taken.add(name)
-      parts.push(yield* Effect.tryPromise(() => (registry as unknown as Rendering).getMetricsAsString(metric)))
-    }
-    return parts.length === 0 ? "" : `${parts.join("\n")}\n`
-  })
+    }),
+    (leaveAll) => Effect.sync(leaveAll)
+  ).pipe(Effect.asVoid)

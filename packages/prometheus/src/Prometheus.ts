@@ -1,14 +1,20 @@
-import { type CompositionError, Exposition, quietly, Telemetry } from "@effect-observability/core"
+import { type CompositionError, Exposition, quietly, Spans, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import type { Registry } from "prom-client"
-import { collectDefaultMetrics, Registry as PromRegistry } from "prom-client"
 import { bearerMatches } from "./internal/bearer.ts"
-import { joinRegistry, renderRegistry } from "./PromClient.ts"
-import { contentType, PrometheusEncoding } from "./PrometheusEncoding.ts"
+import { negotiate } from "./internal/negotiate.ts"
+import { paced } from "./internal/paced.ts"
+import { PageFamilies } from "./internal/PageFamilies.ts"
+import { processMetrics } from "./internal/processMetrics.ts"
+import { contentTypes, type Format } from "./internal/text.ts"
+import { joinRegistry } from "./PromClient.ts"
+import { PrometheusEncoding } from "./PrometheusEncoding.ts"
+import { collect, namesOf, registryPieces } from "./RegistryPage.ts"
 
 export interface PrometheusOptions {
   /** Name of the backend in reports. Default `"prometheus"`. */
@@ -27,71 +33,88 @@ export const layerBackend = (options: PrometheusOptions = {}): Layer.Layer<Expos
     Exposition,
     Effect.gen(function*() {
       const telemetry = yield* Telemetry
-      const { prefix, defaultLabels } = telemetry.settings().metrics
+      const { store } = telemetry
       const name = options.name ?? "prometheus"
-      const encoding = new PrometheusEncoding({ prefix, constantLabels: defaultLabels })
-      const collisions = new Set<string>()
-      const collide = (metric: string) => {
-        collisions.add(metric)
+      const ofProcess = options.processMetrics === true ? yield* processMetrics : undefined
+      // The process metrics come last and give way in silence: the program's registry may well have the same ones.
+      const registries = [options.registry, ofProcess].filter((registry) => registry !== undefined)
+      let encoding = new PrometheusEncoding({ prefix: "", constantLabels: {} })
+      const currentEncoding = () => {
+        const { defaultLabels: constantLabels, prefix } = telemetry.settings().metrics
+        const known = encoding.options
+        if (known.prefix !== prefix || known.constantLabels !== constantLabels) encoding = new PrometheusEncoding({ prefix, constantLabels })
+        return encoding
       }
-      const registries: Array<Registry> = options.registry === undefined ? [] : [options.registry]
-      if (options.processMetrics === true) registries.push(yield* processMetrics)
-      if (options.registry !== undefined && options.register === true) {
-        yield* joinRegistry(telemetry.store, options.registry, prefix, collide)
-      }
-      let failure: string | undefined
+      /** What the last complete page went without, and what the program's registry shows of its own instead of ours. */
+      let leftOut: ReadonlySet<string> = new Set()
+      let failures: ReadonlyMap<string, string> = new Map()
+      const hidden = new Set<string>()
 
+      if (options.registry !== undefined && options.register === true) {
+        yield* joinRegistry(store, options.registry, currentEncoding().options, (name, shown) => {
+          if (shown) hidden.delete(name)
+          else hidden.add(name)
+        })
+      }
       yield* telemetry.register({
         name,
         kind: "prometheus",
-        report: () => ({
-          name,
-          kind: "prometheus",
-          status: collisions.size === 0 && failure === undefined ? "up" : "degraded",
-          reason: failure ?? (collisions.size === 0
-            ? undefined
-            : `left off the page because another metric has the same name: ${[...collisions].slice(0, 10).join(", ")}`),
-          signals: []
-        })
+        report: () => {
+          const reason = reasonOf(new Set([...leftOut, ...hidden]), failures)
+          return { name, kind: "prometheus", status: reason === undefined ? "up" : "degraded", reason, signals: [] }
+        }
       })
 
-      const page = Effect.gen(function*() {
-        telemetry.refreshSelfMetrics()
-        const taken = new Set<string>()
-        const parts: Array<string> = []
-        for (const slice of encoding.slices(telemetry.store, taken, collide)) {
-          parts.push(slice)
-          yield* Effect.yieldNow
-        }
-        for (const registry of registries) {
-          parts.push(
-            yield* Effect.catchCause(
-              Effect.tap(renderRegistry(registry, taken, collide), () =>
-                Effect.sync(() => {
-                  failure = undefined
-                })),
-              (cause) =>
-                Effect.sync(() => {
-                  failure = `a prom-client registry could not be rendered: ${String(cause).split("\n")[0]}`
-                  return ""
-                })
-            )
+      /** The page in chunks of text; what it had to leave out is known when it is complete. */
+      const pageOf = (format: Format): Stream.Stream<string> =>
+        Stream.suspend(() => {
+          telemetry.refreshSelfMetrics()
+          const encoding = currentEncoding()
+          const families = store.families()
+          const page = new PageFamilies(format, [
+            ...families.filter((family) => family.series.length > 0).map((family) => encoding.exposedName(family)),
+            ...registries.flatMap(namesOf)
+          ])
+          const failed = new Map<string, string>()
+          const theirs = registries.map((registry) =>
+            Stream.unwrap(Effect.map(
+              collect(registry, (metric, why) => failed.set(metric, why)),
+              (answers) => paced(registryPieces(registry, answers, page, (name) => registry !== ofProcess && page.leftOut.add(name)))
+            ))
           )
-        }
-        return { contentType, body: parts.join("") }
+          const last = Stream.suspend(() => {
+            leftOut = page.leftOut
+            failures = failed
+            return format === "openMetrics" ? Stream.succeed("# EOF\n") : Stream.empty
+          })
+          return [...theirs, last].reduce((all, part) => Stream.concat(all, part), paced(encoding.pieces(families, page)))
+        })
+
+      return Exposition.of({
+        page: quietly(Effect.map(Stream.mkString(pageOf("text")), (body) => ({ contentType: contentTypes.text, body }))),
+        render: (accept) =>
+          Effect.sync(() => {
+            const format = negotiate(accept)
+            return { contentType: contentTypes[format], body: Stream.encodeText(pageOf(format)) }
+          })
       })
-      return Exposition.of({ page: quietly(page) })
     })
   )
 
-const processMetrics = Effect.acquireRelease(
-  Effect.sync(() => {
-    const registry = new PromRegistry()
-    collectDefaultMetrics({ register: registry })
-    return registry
-  }),
-  (registry) => Effect.sync(() => registry.clear())
-)
+/** In words what is wrong with the page, if anything. */
+const reasonOf = (names: ReadonlySet<string>, failures: ReadonlyMap<string, string>): string | undefined => {
+  const parts: Array<string> = []
+  if (names.size > 0) parts.push(`left out because another metric has the same name or it cannot be shown: ${shorten([...names])}`)
+  if (failures.size > 0) {
+    parts.push(`a prom-client registry has metrics that give no values: ${shorten([...failures].map(([metric, why]) => `${metric} (${why})`))}`)
+  }
+  return parts.length === 0 ? undefined : parts.join("; ")
+}
+
+const shorten = (names: ReadonlyArray<string>): string => {
+  const most = 10
+  return names.slice(0, most).join(", ") + (names.length > most ? ` and ${names.length - most} more` : "")
+}
 
 /**
  * Prometheus as a backend: a page of everything recorded, served by `layerRoute` in the program's own HTTP server or by
@@ -109,21 +132,22 @@ export interface RouteOptions {
   readonly token?: Redacted.Redacted<string>
 }
 
-/** `GET /metrics` for the program's own router. */
+const headers = { "cache-control": "no-store", "x-content-type-options": "nosniff" }
+
+/** `GET` and `HEAD /metrics` for the program's own router, in the format the scraper asks for; a scrape leaves no span. */
 export const layerRoute = (options: RouteOptions = {}): Layer.Layer<never, never, HttpRouter.HttpRouter | Exposition> =>
   HttpRouter.use((router) =>
     Effect.gen(function*() {
       const exposition = yield* Exposition
       const { path = "/metrics", token } = options
-      yield* router.add("GET", path, (request) => {
-        if (token !== undefined && !bearerMatches(request.headers["authorization"], Redacted.value(token))) {
-          return Effect.succeed(HttpServerResponse.text("a bearer token is needed\n", {
-            status: 401,
-            headers: { "www-authenticate": "Bearer", "cache-control": "no-store" }
-          }))
-        }
-        return Effect.map(exposition.page, ({ body, contentType }) =>
-          HttpServerResponse.text(body, { contentType, headers: { "cache-control": "no-store", "x-content-type-options": "nosniff" } }))
-      })
+      yield* router.add("GET", path, (request) =>
+        Effect.withFiber((fiber) => {
+          const span = fiber.cache.span
+          if (span?._tag === "Span" && span.kind === "server") Spans.discard(span)
+          if (token !== undefined && !bearerMatches(request.headers["authorization"], Redacted.value(token))) {
+            return Effect.succeed(HttpServerResponse.text("a bearer token is needed\n", { status: 401, headers: { ...headers, "www-authenticate": "Bearer" } }))
+          }
+          return Effect.map(exposition.render(request.headers["accept"]), ({ body, contentType }) => HttpServerResponse.stream(body, { contentType, headers }))
+        }))
     })
   )

@@ -1,10 +1,12 @@
-import type { MetricDefinition, MetricFamily, MetricStore, Series } from "@effect-observability/core"
+import type { MetricFamily, Series } from "@effect-observability/core"
+import type { FamilyHead, PageFamilies } from "./internal/PageFamilies.ts"
+import { canonical, contentTypes, escapeLabel, isLabelName, number } from "./internal/text.ts"
 
 /** Content type of the text format (Prometheus exposition formats, "Text-based format"). */
-export const contentType = "text/plain; version=0.0.4; charset=utf-8"
+export const contentType = contentTypes.text
 
-/** Lines per slice of a page: some hundred microseconds of work. */
-const sliceLines = 2_000
+/** Characters of a piece of a page: some ten microseconds of work. */
+const pieceLength = 16 * 1024
 
 export interface EncodingOptions {
   /** Precedes every name but `obs_*`, with an underscore between. */
@@ -13,121 +15,159 @@ export interface EncodingOptions {
   readonly constantLabels: Readonly<Record<string, string>>
 }
 
-type Definition = MetricDefinition.MetricDefinition
-
 /** The name a metric has on the page. */
 export const exposedName = (name: string, prefix: string): string =>
   prefix === "" || name.startsWith("obs_") ? name : `${prefix}${prefix.endsWith("_") ? "" : "_"}${name}`
 
-/** All sample names a metric puts on the page: two metrics must not share one. */
-export const sampleNames = (name: string, type: string): ReadonlyArray<string> =>
-  type === "histogram" ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`]
-    : type === "summary" ? [name, `${name}_sum`, `${name}_count`]
-    : [name]
+export const typeOf = ({ definition: { type } }: MetricFamily) => type === "upDownCounter" ? "gauge" : type
 
-/** Text 0.0.4 of a store. The label part of a series is made once and kept as long as the series. */
+/** The quantiles of a summary's objectives, ascending. */
+export const quantilesOf = ({ definition }: MetricFamily): ReadonlyArray<number> =>
+  Object.keys(definition.objectives ?? {}).map(Number).sort((a, b) => a - b)
+
+/** Labels that may stand on every line; the settings check them, settings made by hand may not have been. */
+export const usableLabels = (labels: Readonly<Record<string, string>>): ReadonlyArray<readonly [string, string]> =>
+  Object.entries(labels).filter(([name]) => isLabelName(name) && name !== "le" && name !== "quantile")
+
+/** The families of a store as lines of a page. What does not change in a line is made once and kept as long as its family. */
 export class PrometheusEncoding {
-  private readonly options: EncodingOptions
-  private readonly labelParts = new WeakMap<Series, string>()
+  readonly options: EncodingOptions
+  private readonly texts = new WeakMap<MetricFamily, FamilyText>()
+  private readonly constants: ReadonlyArray<readonly [string, string]>
 
   constructor(options: EncodingOptions) {
     this.options = options
+    this.constants = usableLabels(options.constantLabels)
+  }
+
+  exposedName(family: MetricFamily): string {
+    return exposedName(family.definition.name, this.options.prefix)
   }
 
   /**
-   * The page in slices. A family whose sample names meet those of an earlier one is left out and its name told to `onCollision`:
-   * one bad name must not make the whole page unreadable.
+   * The lines in pieces. A family that cannot stand on the page is left out and its name noted there: one bad name must not make
+   * the whole page unreadable.
    */
-  *slices(store: MetricStore, taken: Set<string>, onCollision: (name: string) => void): Generator<string> {
-    let lines: Array<string> = []
-    for (const family of store.families()) {
-      if (family.series.length === 0) continue
-      const { definition } = family
-      const name = exposedName(definition.name, this.options.prefix)
-      const names = sampleNames(name, definition.type)
-      if (names.some((one) => taken.has(one))) {
-        onCollision(name)
+  *pieces(families: ReadonlyArray<MetricFamily>, page: PageFamilies): Generator<string> {
+    let text = ""
+    for (const family of families) {
+      const { series } = family
+      if (series.length === 0) continue
+      const lines = this.textOf(family)
+      const head = lines.valid ? page.begin(lines.head) : undefined
+      if (head === undefined) {
+        page.leftOut.add(lines.head.name)
         continue
       }
-      for (const one of names) taken.add(one)
-      lines.push(`# HELP ${name} ${escapeHelp(definition.help)}`, `# TYPE ${name} ${typeOf(definition)}`)
-      for (let i = 0; i < family.series.length; i++) {
-        this.push(lines, name, family, family.series[i]!)
-        if (lines.length >= sliceLines) {
-          yield `${lines.join("\n")}\n`
-          lines = []
+      text += head
+      for (let i = 0; i < series.length; i++) {
+        text += lines.lines(i, series[i]!, page)
+        // The quantiles of one summary may take as long as a thousand counters.
+        if (text.length >= pieceLength || lines.head.type === "summary") {
+          yield text
+          text = ""
         }
       }
     }
-    if (lines.length > 0) yield `${lines.join("\n")}\n`
+    if (text !== "") yield text
   }
 
-  private push(lines: Array<string>, name: string, family: MetricFamily, series: Series): void {
-    const labels = this.labelsOf(series)
-    const { definition } = family
-    switch (definition.type) {
-      case "histogram": {
-        const bounds = definition.buckets!
-        let count = 0
-        for (let i = 0; i < bounds.length; i++) {
-          count += family.bucket(series, i)
-          lines.push(`${name}_bucket${braces(labels, `le="${number(bounds[i]!)}"`)} ${count}`)
-        }
-        count += family.bucket(series, bounds.length)
-        lines.push(
-          `${name}_bucket${braces(labels, "le=\"+Inf\"")} ${count}`,
-          `${name}_sum${braces(labels)} ${number(family.sum(series))}`,
-          `${name}_count${braces(labels)} ${count}`
-        )
-        return
-      }
-      case "summary": {
-        for (const objective of Object.keys(definition.objectives ?? {}).map(Number).sort((a, b) => a - b)) {
-          lines.push(`${name}${braces(labels, `quantile="${objective}"`)} ${number(family.quantile(series, objective))}`)
-        }
-        lines.push(
-          `${name}_sum${braces(labels)} ${number(family.sum(series))}`,
-          `${name}_count${braces(labels)} ${number(family.count(series))}`
-        )
-        return
-      }
-      default:
-        lines.push(`${name}${braces(labels)} ${number(family.value(series))}`)
+  private textOf(family: MetricFamily): FamilyText {
+    let text = this.texts.get(family)
+    if (text === undefined) {
+      text = new FamilyText(this.exposedName(family), family, this.constants)
+      this.texts.set(family, text)
     }
+    return text
+  }
+}
+
+/** What is constant in the lines of one family. */
+class FamilyText {
+  readonly head: FamilyHead
+  /** Whether all its label names may stand on a page. */
+  readonly valid: boolean
+  private readonly family: MetricFamily
+  private readonly constants: ReadonlyArray<readonly [string, string]>
+  /** `le="0.5"} ` of every bucket, `quantile="0.5"} ` of every quantile. */
+  private readonly ends: ReadonlyArray<string>
+  private readonly quantiles: ReadonlyArray<number>
+  // Side by side and by position: a WeakMap by series costs as much as all the rest of a line.
+  private readonly known: Array<Series> = []
+  private readonly parts: Array<string | undefined> = []
+  private readonly replaced = new Set<string>()
+
+  constructor(name: string, family: MetricFamily, constants: ReadonlyArray<readonly [string, string]>) {
+    const { buckets, help, labelNames, unit } = family.definition
+    this.family = family
+    this.head = { name, type: typeOf(family), help, unit }
+    this.valid = labelNames.every(isLabelName)
+    this.constants = constants.filter(([label]) => !labelNames.includes(label))
+    this.quantiles = this.head.type === "summary" ? quantilesOf(family) : []
+    this.ends = this.head.type === "histogram"
+      ? [...buckets ?? [], Infinity].map((bound) => `le="${canonical(bound)}"} `)
+      : this.quantiles.map((quantile) => `quantile="${canonical(quantile)}"} `)
   }
 
-  /** `a="x",b="y"` of a series; absent labels are left out. */
-  private labelsOf(series: Series): string {
-    let part = this.labelParts.get(series)
+  /** All lines of the series at position `i`. */
+  lines(i: number, series: Series, page: PageFamilies): string {
+    const part = this.known[i] === series ? this.parts[i] : this.remember(i, series)
     if (part === undefined) {
-      const names = series.definition.labelNames
-      const parts: Array<string> = []
-      for (let i = 0; i < names.length; i++) {
-        const value = series.labelValues[i]!
-        if (value !== "") parts.push(`${names[i]}="${escapeLabel(value)}"`)
-      }
-      for (const [key, value] of Object.entries(this.options.constantLabels)) {
-        if (!names.includes(key)) parts.push(`${key}="${escapeLabel(value)}"`)
-      }
-      part = parts.join(",")
-      this.labelParts.set(series, part)
+      page.leftOut.add(`${this.head.name} (a series whose labels are the same in UTF-8)`)
+      return ""
     }
-    return part
+    const { family, head: { name, type } } = this
+    if (type === "histogram") return this.histogram(series, part)
+    if (type === "summary") return this.summary(series, part)
+    return `${name}${part} ${number(family.value(series))}\n`
+  }
+
+  private histogram(series: Series, labels: string): string {
+    const { ends, family, head: { name } } = this
+    const start = `${name}_bucket${open(labels)}`
+    let text = ""
+    let count = 0
+    for (let i = 0; i < ends.length; i++) {
+      count += family.bucket(series, i)
+      text += start + ends[i]! + count + "\n"
+    }
+    return `${text}${name}_sum${labels} ${number(family.sum(series))}\n${name}_count${labels} ${count}\n`
+  }
+
+  private summary(series: Series, labels: string): string {
+    const { ends, family, head: { name }, quantiles } = this
+    let text = ""
+    quantiles.forEach((quantile, i) => {
+      text += `${name}${open(labels)}${ends[i]}${number(family.quantile(series, quantile))}\n`
+    })
+    return `${text}${name}_sum${labels} ${number(family.sum(series))}\n${name}_count${labels} ${number(family.count(series))}\n`
+  }
+
+  private remember(i: number, series: Series): string | undefined {
+    this.known[i] = series
+    return this.parts[i] = this.labelsOf(series)
+  }
+
+  /** `{a="x",b="y"}`; absent labels are left out. `undefined` when another series has the same labels in UTF-8. */
+  private labelsOf(series: Series): string | undefined {
+    const names = this.family.definition.labelNames
+    const parts: Array<string> = []
+    const add = (name: string, value: string) => {
+      if (value !== "") parts.push(parts.length === 0 ? "{" : ",", name, "=\"", escapeLabel(value), "\"")
+    }
+    for (let i = 0; i < names.length; i++) add(names[i]!, series.labelValues[i]!)
+    for (const [name, value] of this.constants) add(name, value)
+    if (parts.length === 0) return ""
+    parts.push("}")
+    // Joined, not added up: a string in one piece is smaller and quicker to copy.
+    const text = parts.join("")
+    if (text.includes("\ufffd")) {
+      if (this.replaced.has(text)) return undefined
+      this.replaced.add(text)
+    }
+    return text
   }
 }
 
-const braces = (labels: string, extra = ""): string =>
-  labels === "" ? extra === "" ? "" : `{${extra}}` : extra === "" ? `{${labels}}` : `{${labels},${extra}}`
-
-const typeOf = ({ type }: Definition): string => type === "upDownCounter" ? "gauge" : type
-
-/** A sample value as Go's ParseFloat reads it. */
-const number = (value: number): string => value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
-
-const special = /[\\\n"]/
-const escapeLabel = (value: string): string => {
-  const text = value.isWellFormed() ? value : value.toWellFormed()
-  return special.test(text) ? text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\"", "\\\"") : text
-}
-
-const escapeHelp = (help: string): string => help.toWellFormed().replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
+/** Labels to which one more is going to be added. */
+const open = (labels: string): string => labels === "" ? "{" : `${labels.slice(0, -1)},`

@@ -1,6 +1,7 @@
 import { type Exposition, Telemetry } from "@effect-observability/core"
 import { NodeHttpServer } from "@effect/platform-node"
 import * as Effect from "effect/Effect"
+import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
@@ -47,6 +48,8 @@ export const layerServer = (
     )
     return HttpRouter.serve(layerRoute(options), { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provideMerge(server),
-      Layer.provide(NodeHttpServer.layerHttpServices)
+      Layer.provide(NodeHttpServer.layerHttpServices),
+      // Nothing that this server answers is the program's own work.
+      Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true))
     )
   }))

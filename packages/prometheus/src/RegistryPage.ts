@@ -1,0 +1,94 @@
+import { quietly } from "@effect-observability/core"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Registry } from "prom-client"
+import type { PageFamilies } from "./internal/PageFamilies.ts"
+import { type Answer, isOpenMetrics, membersOf, nameIn } from "./internal/promClient.ts"
+import { escapeLabel, type FamilyType, isLabelName, number, sampleNames } from "./internal/text.ts"
+import { isOurs } from "./PromClient.ts"
+
+const ownMembersOf = (registry: Registry) => membersOf(registry).filter((metric) => !isOurs(metric))
+
+/** Longest wait for the values of a metric whose `collect` does I/O. */
+const collectTimeout = "5 seconds"
+
+/** The names under which a registry's own metrics will be on the page. */
+export const namesOf = (registry: Registry): ReadonlyArray<string> =>
+  ownMembersOf(registry).map((metric) => nameIn(registry, metric))
+
+/** The values of a registry's own metrics, asked for side by side; those that fail or take too long are left out and told. */
+export const collect = (registry: Registry, onFailure: (metric: string, why: string) => void): Effect.Effect<ReadonlyArray<Answer>> =>
+  Effect.forEach(
+    ownMembersOf(registry),
+    (metric) =>
+      Effect.tryPromise(async () => {
+        const answer = await metric.get()
+        return { ...answer, name: nameIn(registry, answer) }
+      }).pipe(
+        Effect.timeoutOption(collectTimeout),
+        Effect.tap((answer) => Option.isNone(answer) ? Effect.sync(() => onFailure(metric.name, `no answer in ${collectTimeout}`)) : Effect.void),
+        Effect.catch((error) =>
+          Effect.sync(() => {
+            onFailure(metric.name, String(error.cause).split("\n")[0]!.slice(0, 200))
+            return Option.none<Answer>()
+          })
+        )
+      ),
+    { concurrency: "unbounded" }
+  ).pipe(Effect.map((answers) => answers.filter(Option.isSome).map(({ value }) => value)), quietly)
+
+/** prom-client's types keep them private. */
+const defaultLabelsOf = (registry: Registry): ReadonlyArray<readonly [string, unknown]> =>
+  Object.entries((registry as unknown as { readonly _defaultLabels?: Readonly<Record<string, unknown>> })._defaultLabels ?? {})
+
+const pieceLength = 16 * 1024
+
+/** A registry's metrics as lines of a page; what cannot stand there is left out and told to `onLeftOut`. */
+export function* registryPieces(
+  registry: Registry,
+  answers: ReadonlyArray<Answer>,
+  page: PageFamilies,
+  onLeftOut: (name: string) => void
+): Generator<string> {
+  const defaults = defaultLabelsOf(registry)
+  let text = ""
+  for (const { help, name, type, values } of answers) {
+    const head = page.begin({ name, help, type: familyTypes.get(type) ?? "untyped", unit: "" })
+    if (head === undefined) {
+      onLeftOut(name)
+      continue
+    }
+    text += head
+    const samples = new Set(sampleNames(name, type))
+    // A registry for OpenMetrics leaves the name of a counter's samples to whoever renders them.
+    const own = isOpenMetrics(registry) && type === "counter"
+    for (const { labels, metricName, value } of values) {
+      const sample = own ? name : metricName ?? name
+      const line = samples.has(sample) && typeof value === "number" ? labelsText(labels, defaults) : undefined
+      if (line === undefined) onLeftOut(`${name} (a sample with wrong name, labels or value)`)
+      else text += `${sample}${line} ${number(value)}\n`
+      if (text.length >= pieceLength) {
+        yield text
+        text = ""
+      }
+    }
+  }
+  if (text !== "") yield text
+}
+
+const familyTypes: ReadonlyMap<string, FamilyType> = new Map(
+  (["counter", "gauge", "histogram", "summary"] as const).map((type) => [type, type])
+)
+
+/** `undefined` when a label name may not stand on a page. Bounds and quantiles are left as they are: they name series that exist. */
+const labelsText = (labels: Answer["values"][number]["labels"], defaults: ReadonlyArray<readonly [string, unknown]>): string | undefined => {
+  let text = ""
+  const add = (name: string, value: unknown): boolean => {
+    if (!isLabelName(name)) return false
+    text += `${text === "" ? "{" : ","}${name}="${escapeLabel(String(value))}"`
+    return true
+  }
+  for (const name in labels) if (!add(name, labels[name])) return undefined
+  for (const [name, value] of defaults) if (!Object.hasOwn(labels, name)) add(name, value)
+  return text === "" ? "" : `${text}}`
+}
