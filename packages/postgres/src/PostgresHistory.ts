@@ -312,7 +312,10 @@ const spansOf = (traceId: string, row: Row, operations: ReadonlyMap<number, Row>
         traceId: link.t,
         spanId: link.s,
         attributes: link.a
-      }))
+      })),
+      // Neither is stored yet.
+      weight: 1,
+      traceState: ""
     }
   })
 }

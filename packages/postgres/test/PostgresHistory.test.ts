@@ -22,6 +22,8 @@ const spanAt = (millis: number, n: number, more: Partial<SpanData> = {}): SpanDa
   attributes: new Map(),
   events: [],
   links: [],
+  weight: 1,
+  traceState: "",
   ...more
 })
 

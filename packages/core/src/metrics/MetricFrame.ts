@@ -25,6 +25,24 @@ export interface MetricFrame {
   readonly gauges: ScalarColumn
   readonly histograms: HistogramColumn
   readonly summaries: SummaryColumn
+  /** What was kept in the interval, at most one per series and bucket. */
+  readonly exemplars: ReadonlyArray<SeriesExemplar>
+}
+
+/** One recorded value and the sampled span it was recorded in (OpenMetrics 1.0, "Exemplars"). */
+export interface Exemplar {
+  /** Lower-case hex, 32 and 16 digits. */
+  readonly traceId: string
+  readonly spanId: string
+  readonly value: number
+  /** Milliseconds since the epoch. */
+  readonly time: number
+}
+
+export interface SeriesExemplar extends Exemplar {
+  readonly series: Series
+  /** The histogram's bucket it fell into (the number of bounds stands for +Inf); -1 for a counter. */
+  readonly bucket: number
 }
 
 /** Counters: the increase in the interval. Gauges and up-down counters: the last value. */
@@ -78,15 +96,27 @@ export const merge = (older: MetricFrame, newer: MetricFrame): MetricFrame => ({
     counts: added(older.summaries.counts, newer.summaries.counts),
     sums: added(older.summaries.sums, newer.summaries.sums),
     quantiles: newer.summaries.quantiles
-  }
+  },
+  exemplars: newest([...older.exemplars, ...newer.exemplars])
 })
+
+/** One exemplar per series and bucket: the last of them. */
+const newest = (exemplars: ReadonlyArray<SeriesExemplar>): ReadonlyArray<SeriesExemplar> => {
+  const bySeries = new Map<Series, Map<number, SeriesExemplar>>()
+  for (const exemplar of exemplars) {
+    const byBucket = bySeries.get(exemplar.series)
+    if (byBucket === undefined) bySeries.set(exemplar.series, new Map([[exemplar.bucket, exemplar]]))
+    else byBucket.set(exemplar.bucket, exemplar)
+  }
+  return [...bySeries.values()].flatMap((byBucket) => [...byBucket.values()])
+}
 
 /** Bytes a frame holds on to, for the queue's budget. */
 export const weigh = (frame: MetricFrame): number => {
   const { counters, gauges, histograms, summaries } = frame
   const scalars = counters.values.length + gauges.values.length
   const distributions = histograms.buckets.length + 5 * histograms.counts.length + 5 * summaries.counts.length
-  return 512 + 16 * (scalars + distributions)
+  return 512 + 16 * (scalars + distributions) + 256 * frame.exemplars.length
 }
 
 const added = (older: Float64Array, newer: Float64Array): Float64Array => {

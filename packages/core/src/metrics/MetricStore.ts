@@ -1,6 +1,6 @@
 import type { MetricDefinition, MetricDefinitionError } from "./MetricDefinition.ts"
 import { Registry, type StoreSettings } from "./internal/Registry.ts"
-import type { MetricFrame, Series } from "./MetricFrame.ts"
+import type { Exemplar, MetricFrame, Series } from "./MetricFrame.ts"
 
 /**
  * The only place that aggregates. One write per record, into typed arrays; listeners read it: Prometheus cumulative values
@@ -36,6 +36,8 @@ export interface MetricFamily {
   readonly bucket: (series: Series, i: number) => number
   /** Summary: the value at quantile `q` (0 to 1); NaN when nothing was observed. */
   readonly quantile: (series: Series, q: number) => number
+  /** The newest exemplar of a histogram's bucket, or of a counter (no bucket). */
+  readonly exemplar: (series: Series, bucket?: number) => Exemplar | undefined
 }
 
 export interface FrameReader {

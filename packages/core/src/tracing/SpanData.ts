@@ -18,6 +18,10 @@ export interface SpanData {
   readonly attributes: ReadonlyMap<string, unknown>
   readonly events: ReadonlyArray<SpanEvent>
   readonly links: ReadonlyArray<SpanLinkData>
+  /** How many spans of the program this one stands for: 1 divided by the probability with which its trace was kept; at least 1. */
+  readonly weight: number
+  /** W3C `tracestate` as it left with the span's context; empty when there is none. */
+  readonly traceState: string
 }
 
 export type SpanKind = "internal" | "server" | "client" | "producer" | "consumer"

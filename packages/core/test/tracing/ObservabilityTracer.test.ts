@@ -37,7 +37,9 @@ describe("spans of Effect.withSpan", () => {
         statusMessage: undefined,
         attributes: new Map(),
         events: [],
-        links: []
+        links: [],
+        weight: 1,
+        traceState: ""
       })
       assert.deepStrictEqual(child, {
         ...parent,

@@ -65,7 +65,8 @@ export class Series4 {
         counts: Float64Array.from(summaries, (one) => observed(one).length),
         sums: Float64Array.from(summaries, (one) => sum(observed(one))),
         quantiles: summaries.map((one) => Float64Array.from(Object.keys(one.definition.objectives!), () => observed(one)[0] ?? NaN))
-      }
+      },
+      exemplars: []
     }
   }
 }

@@ -18,6 +18,8 @@ export const span = (more: Partial<SpanData> = {}): SpanData => {
     attributes: new Map(),
     events: [],
     links: [],
+    weight: 1,
+    traceState: "",
     ...more
   }
 }

@@ -1,5 +1,5 @@
 import type { MetricDefinition } from "../MetricDefinition.ts"
-import type { Series } from "../MetricFrame.ts"
+import type { Exemplar, Series } from "../MetricFrame.ts"
 import type { MetricFamily } from "../MetricStore.ts"
 import type { Registry } from "./Registry.ts"
 
@@ -150,6 +150,10 @@ export class Family implements MetricFamily {
   bucket(series: Series, i: number): number {
     const { histograms } = this.registry
     return histograms.buckets[histograms.offsets[series.index]! + i]!
+  }
+
+  exemplar(_series: Series, _bucket?: number): Exemplar | undefined {
+    return undefined
   }
 
   quantile(series: Series, q: number): number {

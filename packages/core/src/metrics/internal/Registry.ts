@@ -261,7 +261,8 @@ export class Registry implements MetricStore {
         counters: counters.take(),
         gauges: gauges.take(),
         histograms: histograms.take(),
-        summaries: summaries.take()
+        summaries: summaries.take(),
+        exemplars: []
       })
     }
   }

@@ -107,7 +107,9 @@ export class RecordedSpan extends LocalSpan {
       statusMessage: message,
       attributes: this.held ?? noAttributes,
       events: this.happened ?? noEvents,
-      links: this.links.length === 0 ? noLinks : plainLinks(this.links)
+      links: this.links.length === 0 ? noLinks : plainLinks(this.links),
+      weight: 1,
+      traceState: this.shared.state
     })
   }
 
