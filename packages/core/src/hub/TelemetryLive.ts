@@ -15,6 +15,7 @@ import { Tracer } from "../tracing/Tracer.ts"
 import * as Tracing from "../tracing/Tracer.ts"
 import { Diagnostics, diagnose } from "./Diagnostics.ts"
 import { examine, Health } from "./Health.ts"
+import { housekeeping } from "./internal/housekeeping.ts"
 import * as Pipes from "./internal/pipes.ts"
 import { SelfMetrics } from "./internal/SelfMetrics.ts"
 import { type ComponentReport, CompositionError, type Listener, Telemetry } from "./Telemetry.ts"
@@ -116,6 +117,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       reports,
       refreshSelfMetrics: () => self.refresh()
     }
+
+    yield* Effect.forkScoped(housekeeping(store))
 
     const onEnd: Parameters<typeof Spans.make>[0]["onEnd"] = (span) => {
       for (const listener of spanListeners) {

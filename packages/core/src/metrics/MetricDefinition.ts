@@ -46,7 +46,12 @@ export class MetricDefinition extends Schema.Class<MetricDefinition>("MetricDefi
   /** Counter: increase over five minutes; gauge: last value; histogram and summary: p99. */
   alertThreshold: Schema.optionalKey(Schema.Number),
   /** Most label sets kept apart; past it new ones share one overflow series. Defaults to the process's setting. */
-  maxSeries: Schema.optionalKey(Schema.Int)
+  maxSeries: Schema.optionalKey(Schema.Int),
+  /**
+   * Whether values are kept with the sampled span they were recorded in, one per series, bucket and window. Histograms do unless this is
+   * `false`, counters when it is `true`; the others have none.
+   */
+  exemplars: Schema.optionalKey(Schema.Boolean)
 }) {}
 
 export declare namespace MetricDefinition {
@@ -79,6 +84,8 @@ export interface DefinitionOptions<
   readonly labelValues?: Values
   readonly alertThreshold?: number
   readonly maxSeries?: number
+  /** Default: `true` for histograms, `false` for counters. */
+  readonly exemplars?: boolean
 }
 
 type Values<Names extends string> = { readonly [K in Names]?: ReadonlyArray<string> }
@@ -174,6 +181,7 @@ const build = (
     ...(options.labelValues === undefined ? {} : { labelValues: options.labelValues as Record<string, ReadonlyArray<string>> }),
     ...(options.alertThreshold === undefined ? {} : { alertThreshold: options.alertThreshold }),
     ...(options.maxSeries === undefined ? {} : { maxSeries: options.maxSeries }),
+    ...(options.exemplars === undefined ? {} : { exemplars: options.exemplars }),
     ...extra
   }
   const found = problem(fields)

@@ -1,6 +1,7 @@
 import type { MetricDefinition } from "../MetricDefinition.ts"
 import type { Exemplar, Series } from "../MetricFrame.ts"
 import type { MetricFamily } from "../MetricStore.ts"
+import { wanted } from "./Exemplars.ts"
 import type { Registry } from "./Registry.ts"
 
 /** Longest label value kept; the rest is cut when its series is made. */
@@ -22,6 +23,7 @@ export class Family implements MetricFamily {
   readonly definition: MetricDefinition
   readonly series: Array<Series> = []
   readonly maxSeries: number
+  readonly exemplars: boolean
   private readonly registry: Registry
   private readonly names: ReadonlyArray<string>
   private readonly allowed: ReadonlyArray<ReadonlySet<string> | undefined> | undefined
@@ -33,6 +35,7 @@ export class Family implements MetricFamily {
     this.registry = registry
     this.definition = definition
     this.maxSeries = maxSeries
+    this.exemplars = wanted(definition)
     this.names = definition.labelNames
     const literals = definition.labelValues
     this.allowed = literals === undefined
@@ -152,8 +155,8 @@ export class Family implements MetricFamily {
     return histograms.buckets[histograms.offsets[series.index]! + i]!
   }
 
-  exemplar(_series: Series, _bucket?: number): Exemplar | undefined {
-    return undefined
+  exemplar(series: Series, bucket = -1): Exemplar | undefined {
+    return this.registry.exemplars.newest(series, bucket)
   }
 
   quantile(series: Series, q: number): number {

@@ -3,6 +3,7 @@ import { defaultBuckets, defaultObjectives, MetricDefinition as Definition, Metr
 import type { Series } from "../MetricFrame.ts"
 import type { FrameReader, MetricFamily, MetricStore, Tap } from "../MetricStore.ts"
 import { Histograms, scalarReader, Scalars, Summaries } from "./columns.ts"
+import * as Exemplars from "./Exemplars.ts"
 import { Family } from "./Family.ts"
 
 /** What the store needs to know of the world, and may be told anew while running. */
@@ -22,6 +23,10 @@ export class Registry implements MetricStore {
   readonly gauges = new Scalars()
   readonly histograms = new Histograms()
   readonly summaries = new Summaries()
+  readonly exemplars: Exemplars.Exemplars
+  /** Places that got their exemplar in this window. */
+  private takenCounters: Array<number> = []
+  private takenBuckets: Array<number> = []
   private readonly settings: StoreSettings
   private readonly now: () => number
   private readonly byName = new Map<string, Family>()
@@ -37,6 +42,7 @@ export class Registry implements MetricStore {
   constructor(settings: StoreSettings, now: () => number) {
     this.settings = settings
     this.now = now
+    this.exemplars = new Exemplars.Exemplars(now)
   }
 
   get full(): boolean {
@@ -184,7 +190,7 @@ export class Registry implements MetricStore {
     const { type } = definition
     const column = type === "histogram" ? this.histograms : type === "summary" ? this.summaries : this.scalarsOf(type)
     const series: Series = { index: column.series.length, definition, labelValues, createdAt: this.now() }
-    column.add(series)
+    column.add(series, Exemplars.wanted(definition))
     this.seriesCount++
     return series
   }
@@ -205,8 +211,13 @@ export class Registry implements MetricStore {
         return
       }
     }
-    if (family.definition.type === "counter") this.counters.cells[series.index]! += value
-    else this.gauges.cells[series.index]! += value
+    if (family.definition.type === "counter") {
+      this.counters.cells[series.index]! += value
+      if (family.exemplars && this.counters.due[series.index] === Exemplars.due && this.exemplars.capture(series, -1, value)) {
+        this.counters.due[series.index] = Exemplars.taken
+        this.takenCounters.push(series.index)
+      }
+    } else this.gauges.cells[series.index]! += value
     if (this.taps.length !== 0) this.tell(series, value)
   }
 
@@ -235,9 +246,23 @@ export class Registry implements MetricStore {
       return
     }
     const { definition } = family
-    if (definition.type === "histogram") this.histograms.observe(series.index, definition.buckets!, value)
-    else this.summaries.observe(series.index, value)
+    if (definition.type === "histogram") {
+      const { histograms } = this
+      const at = histograms.observe(series.index, definition.buckets!, value)
+      if (histograms.due[at] === Exemplars.due && this.exemplars.capture(series, at - histograms.offsets[series.index]!, value)) {
+        histograms.due[at] = Exemplars.taken
+        this.takenBuckets.push(at)
+      }
+    } else this.summaries.observe(series.index, value)
     if (this.taps.length !== 0) this.tell(series, value)
+  }
+
+  /** From now on every series and bucket may have one exemplar more. */
+  openExemplarWindow(): void {
+    for (const at of this.takenCounters) this.counters.due[at] = Exemplars.due
+    for (const at of this.takenBuckets) this.histograms.due[at] = Exemplars.due
+    this.takenCounters = []
+    this.takenBuckets = []
   }
 
   refuse(reason: string, _definition: MetricDefinition | undefined): void {
@@ -253,6 +278,7 @@ export class Registry implements MetricStore {
     const gauges = scalarReader(this.gauges, false)
     const histograms = this.histograms.reader()
     const summaries = this.summaries.reader()
+    const exemplars = this.exemplars.reader()
     return {
       take: (startTime, endTime) => ({
         startTime,
@@ -262,7 +288,7 @@ export class Registry implements MetricStore {
         gauges: gauges.take(),
         histograms: histograms.take(),
         summaries: summaries.take(),
-        exemplars: []
+        exemplars: exemplars()
       })
     }
   }

@@ -1,4 +1,5 @@
 import type { HistogramColumn, ScalarColumn, Series, SummaryColumn } from "../MetricFrame.ts"
+import * as Exemplars from "./Exemplars.ts"
 import { QuantileSketch } from "./QuantileSketch.ts"
 
 /**
@@ -7,10 +8,13 @@ import { QuantileSketch } from "./QuantileSketch.ts"
  */
 export class Scalars {
   cells = new Float64Array(64)
+  /** Whether a cell's exemplar is due; allocated when the first counter asks for them. */
+  due = new Uint8Array(0)
   readonly series: Array<Series> = []
 
-  add(series: Series): void {
+  add(series: Series, exemplars: boolean): void {
     if (series.index === this.cells.length) this.cells = grown(this.cells)
+    if (exemplars && this.due.length < this.cells.length) this.due = enlarged(this.due, this.cells.length)
     this.series.push(series)
   }
 }
@@ -18,6 +22,8 @@ export class Scalars {
 export class Histograms {
   readonly series: Array<Series> = []
   buckets = new Float64Array(256)
+  /** Whether a bucket's exemplar is due. */
+  due = new Uint8Array(256)
   /** Where the buckets of a series begin. */
   offsets = new Uint32Array(16)
   sums = new Float64Array(16)
@@ -27,9 +33,13 @@ export class Histograms {
   private used = 0
   private readonly readers: Array<HistogramReader> = []
 
-  add(series: Series): void {
+  add(series: Series, exemplars: boolean): void {
     const size = series.definition.buckets!.length + 1
-    while (this.used + size > this.buckets.length) this.buckets = grown(this.buckets)
+    while (this.used + size > this.buckets.length) {
+      this.buckets = grown(this.buckets)
+      this.due = enlarged(this.due, this.buckets.length)
+    }
+    if (!exemplars) this.due.fill(Exemplars.unwanted, this.used, this.used + size)
     if (series.index === this.offsets.length) {
       const offsets = new Uint32Array(this.offsets.length * 2)
       offsets.set(this.offsets)
@@ -43,12 +53,15 @@ export class Histograms {
     this.series.push(series)
   }
 
-  observe(index: number, bounds: ReadonlyArray<number>, value: number): void {
-    this.buckets[this.offsets[index]! + bucketOf(bounds, value)]! += 1
+  /** Where the bucket is that `value` went into. */
+  observe(index: number, bounds: ReadonlyArray<number>, value: number): number {
+    const at = this.offsets[index]! + bucketOf(bounds, value)
+    this.buckets[at]! += 1
     this.sums[index]! += value
     // Written so that NaN (nothing seen yet) gives way.
     if (!(value >= this.mins[index]!)) this.mins[index] = value
     if (!(value <= this.maxs[index]!)) this.maxs[index] = value
+    return at
   }
 
   count(series: Series): number {
@@ -215,6 +228,12 @@ const increase = (now: Float64Array, last: Float64Array, n: number): Float64Arra
 }
 
 const grown = (array: Float64Array, fill = 0): Float64Array<ArrayBuffer> => resized(array, array.length * 2, fill)
+
+const enlarged = (array: Uint8Array, length: number): Uint8Array<ArrayBuffer> => {
+  const out = new Uint8Array(length)
+  out.set(array)
+  return out
+}
 
 const resized = (array: Float64Array, length: number, fill = 0): Float64Array<ArrayBuffer> => {
   const out = new Float64Array(length)
