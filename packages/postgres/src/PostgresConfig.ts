@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type { Retention } from "./internal/partitions.ts"
 import type { Target } from "./internal/session.ts"
 
 /** What one PostgreSQL backend may be told. What is left out comes from `ObservabilityConfig.postgres`. */
@@ -19,6 +20,8 @@ export interface PostgresOptions {
   readonly spanEventsTable?: string
   /** 1 to 36,500, rounded up to whole days; older daily partitions are dropped. Read anew at every pass when it comes from the settings. */
   readonly retentionDays?: number
+  /** Days per layer, where a layer shall not follow `retentionDays`. Roll-ups live at least as long as what they sum up. */
+  readonly retention?: RetentionOptions
   /** The grid of the metric frames, and how long a span waits for company. At least 10 milliseconds. */
   readonly flushInterval?: Duration.Input
   /** Spans per batch, 1 to 100,000; a statement takes at most 10,000. */
@@ -30,6 +33,18 @@ export interface PostgresOptions {
   readonly synchronousCommit?: boolean
   /** `false`: writes only, and leaves `MetricsHistory` and `TraceHistory` to another backend. Default `true`. */
   readonly history?: boolean
+}
+
+/** Whole days, 1 to 36,500. */
+export interface RetentionOptions {
+  /** Every sample, in frames and packed. Default and at most: `retentionDays`. */
+  readonly raw?: number
+  /** Roll-ups of a minute. Default `retentionDays`; dropped by the month. */
+  readonly minute?: number
+  /** Roll-ups of an hour. Default 730, or `retentionDays` when that is more; dropped by the year. */
+  readonly hour?: number
+  /** Roll-ups of a day. Default 3,650, or as `hour` when that is more; dropped by the year. */
+  readonly day?: number
 }
 
 /** An option that cannot be used: which one, and what to write instead. Never holds the connection string. */
@@ -55,6 +70,7 @@ export interface PostgresConfig {
   readonly names: Names
   readonly target: Target
   readonly retentionDays: () => number
+  readonly retention: () => Retention
   /** Milliseconds. */
   readonly flushInterval: number
   readonly batchSize: number
@@ -87,11 +103,40 @@ export const resolve = (
     })
     const retentionDays = () => Math.ceil(options.retentionDays ?? settings().postgres.retentionDays)
     yield* checkInteger("retentionDays", retentionDays(), 1, 36_500)
+    const retention = () => layers(retentionDays(), options.retention ?? {})
+    yield* checkRetention(retentionDays(), options.retention ?? {})
     const batchSize = options.batchSize ?? defaults.batchSize
     yield* checkInteger("batchSize", batchSize, 1, 100_000)
     const flushInterval = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
     yield* checkInteger("flushInterval", Math.round(flushInterval), 10, 86_400_000)
-    return { name, names, target, retentionDays, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true }
+    return { name, names, target, retentionDays, retention, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true }
+  })
+
+/** A reload may shorten or lengthen `retentionDays` under fixed layers: roll-ups follow what lies below them. */
+const layers = (retentionDays: number, given: RetentionOptions): Retention => {
+  const raw = Math.min(given.raw ?? retentionDays, retentionDays)
+  const minute = Math.max(given.minute ?? retentionDays, raw)
+  const hour = Math.max(given.hour ?? Math.max(730, retentionDays), minute)
+  const day = Math.max(given.day ?? 3_650, hour)
+  return (table) =>
+    table === "rollup_minute" ? minute : table === "rollup_hour" ? hour : table === "rollup_day" ? day : table === "trace_part" ? retentionDays : raw
+}
+
+const checkRetention = (retentionDays: number, given: RetentionOptions) =>
+  Effect.gen(function*() {
+    const order = [["raw", given.raw], ["minute", given.minute], ["hour", given.hour], ["day", given.day]] as const
+    let below: { readonly name: string; readonly days: number } | undefined
+    for (const [name, days] of order) {
+      if (days === undefined) continue
+      yield* checkInteger(`retention.${name}`, days, 1, 36_500)
+      if (name === "raw" && days > retentionDays) {
+        return yield* wrong("retention.raw", `is ${days}, more than retentionDays (${retentionDays}): raise that, or leave this one out`)
+      }
+      if (below !== undefined && days < below.days) {
+        return yield* wrong(`retention.${name}`, `is ${days}, less than ${below.name} (${below.days}): a roll-up lives at least as long as what it sums up`)
+      }
+      below = { name, days }
+    }
   })
 
 const wrong = (field: string, problem: string): Effect.Effect<never, PostgresConfigError> =>

@@ -40,10 +40,11 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
         { concurrency: 8 }
       )
       const applied = yield* ask(target, `select version, name from ${names.schema}.obs_migration`)
-      assert.deepStrictEqual(applied.map((row) => [row["version"], row["name"]]), [[1, "store"]])
+      assert.deepStrictEqual(applied.map((row) => [row["version"], row["name"]]), [[1, "store"], [2, "packing"]])
       yield* expectDocument(target, names)
       const partitions = yield* ask(target, "select count(*)::int4 as n from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind = 'r'", [names.schema])
-      assert.strictEqual(partitions[0]!["n"], 12)
+      // Three days of seven tables, and the months or years of three more.
+      assert.isAtLeast(partitions[0]!["n"] as number, 24)
     }))
 
   it.effect("the names are the user's", () =>
@@ -88,7 +89,7 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
         Effect.gen(function*() {
           yield* migrate(session, names)
           yield* Partitions.ensure(session, names, new Map([["metric_frame", new Set(days)], ["trace_part", new Set(days)]]))
-          return yield* Partitions.dropExpired(session, names, 7)
+          return yield* Partitions.dropExpired(session, names, () => 7)
         }))
       assert.deepStrictEqual(left, [])
       const kept = yield* ask(target, "select right(c.relname, 8) as day from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname like 'obs_trace_part_p%' and c.relkind = 'r' order by 1 desc", [names.schema])
@@ -106,9 +107,9 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
             yield* Partitions.ensure(session, names, new Map([["metric_frame", new Set(["20200101"])]]))
             yield* reader.execute("begin")
             yield* reader.query(`select count(*) from ${names.schema}.obs_metric_frame`)
-            assert.deepStrictEqual(yield* Partitions.dropExpired(session, names, 7), ["obs_metric_frame_p20200101"])
+            assert.deepStrictEqual(yield* Partitions.dropExpired(session, names, () => 7), ["obs_metric_frame_p20200101"])
             yield* reader.execute("rollback")
-            assert.deepStrictEqual(yield* Partitions.dropExpired(session, names, 7), [])
+            assert.deepStrictEqual(yield* Partitions.dropExpired(session, names, () => 7), [])
           })))
     }))
 })

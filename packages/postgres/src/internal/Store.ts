@@ -9,6 +9,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { migrate, SchemaConflict } from "../migrations/index.ts"
 import type { PostgresConfig } from "../PostgresConfig.ts"
 import { describe } from "./errors.ts"
+import { partitioned } from "./names.ts"
 import * as Partitions from "./partitions.ts"
 import * as Session from "./session.ts"
 
@@ -66,9 +67,11 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
       withSession((session) =>
         Effect.gen(function*() {
           yield* Partitions.ensureComing(session, config.names)
-          const days = config.retentionDays()
+          const retention = config.retention()
           // A reload may bring anything; no number of days that was not checked deletes data.
-          return Number.isInteger(days) && days >= 1 ? yield* Partitions.dropExpired(session, config.names, days) : []
+          return partitioned.every((table) => Number.isInteger(retention(table)) && retention(table) >= 1)
+            ? yield* Partitions.dropExpired(session, config.names, retention)
+            : []
         })
       )
     ).pipe(

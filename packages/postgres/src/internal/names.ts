@@ -3,13 +3,26 @@ import type { Names } from "../PostgresConfig.ts"
 /** Tables of the store itself. Users see the views; these may change their form between versions. */
 export const tables = [
   "migration", "settings", "resource", "family", "series", "lane", "lane_series",
-  "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part"
+  "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part",
+  "metric_segment", "metric_pack", "rollup_minute", "rollup_hour", "rollup_day", "exemplar"
 ] as const
 export type Table = (typeof tables)[number]
 
-/** Those that are partitioned by day, on `ts`. */
-export const partitioned = ["metric_frame", "histogram_frame", "summary_frame", "trace_part"] as const
-export type Partitioned = (typeof partitioned)[number]
+/** Those that are partitioned by `ts`, and by what: the digits of a partition's name say which day, month or year it holds. */
+export const partitionedBy = {
+  metric_frame: "day",
+  histogram_frame: "day",
+  summary_frame: "day",
+  trace_part: "day",
+  metric_segment: "day",
+  metric_pack: "day",
+  exemplar: "day",
+  rollup_minute: "month",
+  rollup_hour: "year",
+  rollup_day: "year"
+} as const satisfies Partial<Record<Table, "day" | "month" | "year">>
+export type Partitioned = keyof typeof partitionedBy
+export const partitioned = Object.keys(partitionedBy) as ReadonlyArray<Partitioned>
 
 /** Every name qualified and quoted, ready to stand in a statement. */
 export interface Sql extends Record<Table, string> {
@@ -17,6 +30,9 @@ export interface Sql extends Record<Table, string> {
   readonly view: { readonly [K in Exclude<keyof Names, "schema">]: string }
   /** The sequence behind the rows' ids, as a literal for `nextval`. */
   readonly rowId: string
+  /** Functions that decode packed rows: their values, and the times of a segment. */
+  readonly values: string
+  readonly axis: string
 }
 
 export const sqlNames = (names: Names): Sql => {
@@ -31,6 +47,8 @@ export const sqlNames = (names: Names): Sql => {
       events: qualified(names.events),
       histograms: qualified(names.histograms)
     },
-    rowId: `'${qualified("obs_row_id")}'`
+    rowId: `'${qualified("obs_row_id")}'`,
+    values: qualified("obs_values"),
+    axis: qualified("obs_axis")
   }
 }

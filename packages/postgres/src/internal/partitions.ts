@@ -4,8 +4,8 @@ import type { SqlError } from "effect/sql/SqlError"
 import { lockName } from "../migrations/index.ts"
 import type { Names } from "../PostgresConfig.ts"
 import { sqlState } from "./errors.ts"
-import { type Partitioned, partitioned, sqlNames } from "./names.ts"
-import { int4, text, texts } from "./parameters.ts"
+import { type Partitioned, partitioned, partitionedBy, sqlNames } from "./names.ts"
+import { int4, int4s, text, texts } from "./parameters.ts"
 import type { Session } from "./session.ts"
 
 /** A day in UTC, `YYYYMMDD`. */
@@ -13,15 +13,22 @@ type Day = string
 
 export const dayOf = (millis: number): Day => DateTime.formatIsoDateUtc(DateTime.makeUnsafe(millis)).replaceAll("-", "")
 
-const partition = (table: Partitioned, day: Day) => `obs_${table}_p${day}`
+/** How much of a day's digits name the partition that holds it. */
+const digits = { day: 8, month: 6, year: 4 } as const
+
+const periodOf = (table: Partitioned, day: Day): string => day.slice(0, day.length - 8 + digits[partitionedBy[table]])
+
+const partition = (table: Partitioned, day: Day) => `obs_${table}_p${periodOf(table, day)}`
 
 /**
- * Makes the partitions that are missing. A new table is filled with nothing and then attached: attaching stops neither writers
+ * Makes the partitions of these days that are missing. A new table is filled with nothing and then attached: attaching stops neither writers
  * nor readers, creating it in place would.
  */
 export const ensure = (session: Session, names: Names, wanted: ReadonlyMap<Partitioned, ReadonlySet<Day>>): Effect.Effect<void, SqlError> =>
   Effect.gen(function*() {
-    const pairs = [...wanted].flatMap(([table, days]) => [...days].map((day) => ({ table, day, name: partition(table, day) })))
+    const pairs = [...wanted].flatMap(([table, days]) =>
+      [...new Map([...days].map((day) => [partition(table, day), day]))].map(([name, day]) => ({ table, day, name }))
+    )
     const missing = () =>
       Effect.map(
         session.query(
@@ -43,8 +50,9 @@ export const ensure = (session: Session, names: Names, wanted: ReadonlyMap<Parti
         for (const { day, name, table } of yield* missing()) {
           const qualified = `${t.schema}."${name}"`
           const bounds = (yield* session.query(
-            "select to_char($1::date, 'YYYY-MM-DD') as from, to_char($1::date + 1, 'YYYY-MM-DD') as to",
-            [text(`${day.slice(0, -4)}-${day.slice(-4, -2)}-${day.slice(-2)}`)]
+            `select to_char(date_trunc($2, $1::timestamp), 'YYYY-MM-DD') as from,
+              to_char(date_trunc($2, $1::timestamp) + ('1 ' || $2)::interval, 'YYYY-MM-DD') as to`,
+            [text(`${day.slice(0, -4)}-${day.slice(-4, -2)}-${day.slice(-2)}`), text(partitionedBy[table])]
           ))[0]!
           yield* session.execute(`create table ${qualified} (like ${t[table]} including defaults including storage including compression)`)
           yield* session.execute(
@@ -68,51 +76,92 @@ export const ensureComing = (session: Session, names: Names): Effect.Effect<void
 /** How long a drop may keep writers waiting before it steps back. */
 const patience = "500ms"
 
+/** How many days the rows of each table are kept. */
+export type Retention = (table: Partitioned) => number
+
 /**
- * Drops the days that ended more than `retentionDays` ago, by the server's clock: a wrong clock here deletes nothing. Returns
- * the names of those that stay for the next pass because somebody was reading.
+ * Drops the partitions that ended longer ago than their retention, by the server's clock: a wrong clock here deletes nothing.
+ * Returns the names of those that stay for the next pass because somebody was reading.
  */
-export const dropExpired = (session: Session, names: Names, retentionDays: number): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+export const dropExpired = (session: Session, names: Names, retention: Retention): Effect.Effect<ReadonlyArray<string>, SqlError> =>
   Effect.gen(function*() {
     const t = sqlNames(names)
-    const rows = yield* session.query(
+    const left: Array<string> = []
+    for (const name of yield* expired(session, names, retention)) {
+      if (!(yield* drop(session, names, name))) left.push(name.name)
+    }
+    const longest = Math.max(...partitioned.map(retention))
+    yield* session.query(`delete from ${t.lane} where seen_at < now() - make_interval(days => $1::int4 + 1)`, [int4(longest)])
+    return left
+  })
+
+interface Partition {
+  readonly parent: string
+  readonly name: string
+}
+
+/** Drops the days of the hot tables that are over and whose rows have all been packed. */
+export const dropEmptied = (session: Session, names: Names, tables: ReadonlyArray<Partitioned>): Effect.Effect<void, SqlError> =>
+  Effect.gen(function*() {
+    const { schema } = sqlNames(names)
+    // The day before yesterday and older; a clock that is a day behind would only make its partition anew.
+    for (const partition of yield* expired(session, names, (table) => (tables.includes(table) ? 1 : 1_000_000))) {
+      const empty = Effect.map(session.query(`select from ${schema}."${partition.name}" limit 1`), (rows) => rows.length === 0)
+      if (yield* empty) yield* drop(session, names, partition, empty)
+    }
+  })
+
+const expired = (session: Session, names: Names, retention: Retention): Effect.Effect<ReadonlyArray<Partition>, SqlError> =>
+  Effect.map(
+    session.query(
       `select p.relname::text as parent, c.relname::text as name
         from pg_inherits i
         join pg_class c on c.oid = i.inhrelid
         join pg_class p on p.oid = i.inhparent
         join pg_namespace n on n.oid = p.relnamespace
-        where n.nspname = $1 and p.relname = any($2::text[])
-          and c.relname ~ '_p[0-9]{8}$'
-          and right(c.relname, 8) < to_char((now() at time zone 'UTC')::date - $3::int4, 'YYYYMMDD')
+        join unnest($2::text[], $3::int4[], $4::int4[]) as r(parent, days, digits) on r.parent = p.relname
+        where n.nspname = $1 and c.relname ~ ('_p[0-9]{' || r.digits || '}$')
+          and right(c.relname, r.digits) < left(to_char((now() at time zone 'UTC')::date - r.days, 'YYYYMMDD'), r.digits)
         order by c.relname`,
-      [text(names.schema), texts(partitioned.map((table) => `obs_${table}`)), int4(retentionDays)]
-    )
-    const left: Array<string> = []
-    for (const row of rows) {
-      const name = String(row["name"])
-      const parent = `${t.schema}."${row["parent"]}"`
-      const dropped = yield* transaction(
-        session,
-        Effect.gen(function*() {
-          yield* session.execute(`set local lock_timeout = '${patience}'`)
-          const mine = yield* session.query("select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as mine", [text(lockName(names))])
-          if (mine[0]?.["mine"] !== true) return false
-          yield* session.execute(`alter table ${parent} detach partition ${t.schema}."${name}"`)
-          yield* session.execute(`drop table ${t.schema}."${name}"`)
-          return true
-        })
-      ).pipe(
-        // Lock timeout, or another process dropped it first.
-        Effect.catch((error) => (["55P03", "42P01", "40P01"].includes(sqlState(error) ?? "") ? Effect.succeed(false) : Effect.fail(error)))
-      )
-      if (!dropped) left.push(name)
-    }
-    yield* session.query(`delete from ${t.lane} where seen_at < now() - make_interval(days => $1::int4 + 1)`, [int4(retentionDays)])
-    return left
-  })
+      [
+        text(names.schema),
+        texts(partitioned.map((table) => `obs_${table}`)),
+        int4s(Int32Array.from(partitioned, retention)),
+        int4s(Int32Array.from(partitioned, (table) => digits[partitionedBy[table]]))
+      ]
+    ),
+    (rows) => rows.map((row) => ({ parent: String(row["parent"]), name: String(row["name"]) }))
+  )
 
-const transaction = <A>(session: Session, body: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
-  session.execute("begin").pipe(
+/** `false`: another process works on the schema, or somebody reads; nothing happened. `only` may call it off when all is locked. */
+const drop = (
+  session: Session,
+  names: Names,
+  { name, parent }: Partition,
+  only: Effect.Effect<boolean, SqlError> = Effect.succeed(true)
+): Effect.Effect<boolean, SqlError> => {
+  const { schema } = sqlNames(names)
+  return transaction(
+    session,
+    Effect.gen(function*() {
+      yield* session.execute(`set local lock_timeout = '${patience}'`)
+      const mine = yield* session.query("select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as mine", [text(lockName(names))])
+      if (mine[0]?.["mine"] !== true) return false
+      // In the order in which an insert takes them.
+      yield* session.execute(`lock table only ${schema}."${parent}", only ${schema}."${name}" in access exclusive mode`)
+      if (!(yield* only)) return false
+      yield* session.execute(`alter table ${schema}."${parent}" detach partition ${schema}."${name}"`)
+      yield* session.execute(`drop table ${schema}."${name}"`)
+      return true
+    })
+  ).pipe(
+    // Lock timeout, or another process dropped it first.
+    Effect.catch((error) => (["55P03", "42P01", "40P01"].includes(sqlState(error) ?? "") ? Effect.succeed(false) : Effect.fail(error)))
+  )
+}
+
+export const transaction = <A>(session: Session, body: Effect.Effect<A, SqlError>, mode = ""): Effect.Effect<A, SqlError> =>
+  session.execute(`begin ${mode}`).pipe(
     Effect.andThen(body),
     Effect.tap(() => session.execute("commit")),
     Effect.tapError((error) => (sqlState(error) === undefined ? Effect.void : session.execute("rollback")))

@@ -6,6 +6,7 @@ import { text } from "../internal/parameters.ts"
 import type { Session } from "../internal/session.ts"
 import type { Names } from "../PostgresConfig.ts"
 import * as Store from "./0001_store.ts"
+import * as Packing from "./0002_packing.ts"
 
 interface Migration {
   readonly version: number
@@ -14,7 +15,7 @@ interface Migration {
 }
 
 /** Forward only; what is released is never edited, only followed. */
-const migrations: ReadonlyArray<Migration> = [{ version: 1, ...Store }]
+const migrations: ReadonlyArray<Migration> = [{ version: 1, ...Store }, { version: 2, ...Packing }]
 
 /** The schema holds something this version cannot use; the message says what to do. */
 export class SchemaConflict {

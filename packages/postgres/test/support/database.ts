@@ -51,6 +51,7 @@ export const configOf = (target: Session.Target, names: Names, more: Partial<Pos
   names,
   target,
   retentionDays: () => 90,
+  retention: () => () => (more.retentionDays ?? (() => 90))(),
   flushInterval: 5_000,
   batchSize: 100,
   history: true,
