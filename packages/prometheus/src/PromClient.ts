@@ -34,7 +34,9 @@ class FamilyMetric implements Registered {
     const shown = ownersOf(registry, name, this.type).every((owner) => owner === this)
     this.onShown(name, shown)
     // A registry writes the head of a metric whatever it answers, so one that must not be seen needs a harmless one.
-    if (!shown) return { name: `obs_left_out_${name}`, help: `Another metric of this registry has the name ${name}`, type: "gauge", values: [] }
+    if (!shown) {
+      return { name: `obs_left_out_${name}`, help: `Another metric of this registry has the name ${name}`, type: "gauge", aggregator: "omit", values: [] }
+    }
     const values = family.series.flatMap((series) => valuesOf(name, family, series, this.labelsOf(series)))
     if (this.type !== "counter" || !isOpenMetrics(registry)) return { name, help, type: this.type, aggregator: "sum", values }
     return name.endsWith("_total")

@@ -1,12 +1,8 @@
-import { type CompositionError, Exposition, quietly, Spans, Telemetry } from "@effect-observability/core"
+import { type CompositionError, Exposition, quietly, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
-import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { Registry } from "prom-client"
-import { bearerMatches } from "./internal/bearer.ts"
 import { negotiate } from "./internal/negotiate.ts"
 import { paced } from "./internal/paced.ts"
 import { PageFamilies } from "./internal/PageFamilies.ts"
@@ -15,6 +11,8 @@ import { contentTypes, type Format } from "./internal/text.ts"
 import { joinRegistry } from "./PromClient.ts"
 import { PrometheusEncoding } from "./PrometheusEncoding.ts"
 import { collect, namesOf, registryPieces } from "./RegistryPage.ts"
+
+export * from "./PrometheusRoute.ts"
 
 export interface PrometheusOptions {
   /** Name of the backend in reports. Default `"prometheus"`. */
@@ -25,6 +23,11 @@ export interface PrometheusOptions {
   readonly register?: boolean
   /** Adds prom-client's process metrics (CPU, memory, event loop, garbage collection) to the page. Default `false`. */
   readonly processMetrics?: boolean
+  /**
+   * Adds to OpenMetrics pages when each counter, histogram and summary began (`…_created`). Prometheus 3 reads it as the start time with
+   * `--enable-feature=created-timestamp-zero-ingestion`; others keep one more series for each. Default `false`.
+   */
+  readonly createdTimestamps?: boolean
 }
 
 /** The page of the hub's metrics; `layer` brings the hub along. */
@@ -74,7 +77,7 @@ export const layerBackend = (options: PrometheusOptions = {}): Layer.Layer<Expos
           const page = new PageFamilies(format, [
             ...families.filter((family) => family.series.length > 0).map((family) => encoding.exposedName(family)),
             ...registries.flatMap(namesOf)
-          ])
+          ], options.createdTimestamps === true)
           const failed = new Map<string, string>()
           const theirs = registries.map((registry) =>
             Stream.unwrap(Effect.map(
@@ -124,30 +127,3 @@ export const layer = (
   options: PrometheusOptions = {}
 ): Layer.Layer<Exposition | Layer.Success<typeof Telemetry.layer>, CompositionError> =>
   layerBackend(options).pipe(Layer.provideMerge(Telemetry.layer))
-
-export interface RouteOptions {
-  /** Default `"/metrics"`. */
-  readonly path?: `/${string}`
-  /** Asks for `Authorization: Bearer …`; an empty token lets nobody in. */
-  readonly token?: Redacted.Redacted<string>
-}
-
-const headers = { "cache-control": "no-store", "x-content-type-options": "nosniff" }
-
-/** `GET` and `HEAD /metrics` for the program's own router, in the format the scraper asks for; a scrape leaves no span. */
-export const layerRoute = (options: RouteOptions = {}): Layer.Layer<never, never, HttpRouter.HttpRouter | Exposition> =>
-  HttpRouter.use((router) =>
-    Effect.gen(function*() {
-      const exposition = yield* Exposition
-      const { path = "/metrics", token } = options
-      yield* router.add("GET", path, (request) =>
-        Effect.withFiber((fiber) => {
-          const span = fiber.cache.span
-          if (span?._tag === "Span" && span.kind === "server") Spans.discard(span)
-          if (token !== undefined && !bearerMatches(request.headers["authorization"], Redacted.value(token))) {
-            return Effect.succeed(HttpServerResponse.text("a bearer token is needed\n", { status: 401, headers: { ...headers, "www-authenticate": "Bearer" } }))
-          }
-          return Effect.map(exposition.render(request.headers["accept"]), ({ body, contentType }) => HttpServerResponse.stream(body, { contentType, headers }))
-        }))
-    })
-  )

@@ -1,5 +1,5 @@
-import type { MetricFamily, Series } from "@effect-observability/core"
-import type { FamilyHead, PageFamilies } from "./internal/PageFamilies.ts"
+import type { Exemplar, MetricFamily, Series } from "@effect-observability/core"
+import type { FamilyHead, OpenFamily, PageFamilies } from "./internal/PageFamilies.ts"
 import { canonical, contentTypes, escapeLabel, isLabelName, number } from "./internal/text.ts"
 
 /** Content type of the text format (Prometheus exposition formats, "Text-based format"). */
@@ -54,20 +54,22 @@ export class PrometheusEncoding {
       const { series } = family
       if (series.length === 0) continue
       const lines = this.textOf(family)
-      const head = lines.valid ? page.begin(lines.head) : undefined
-      if (head === undefined) {
+      const open = lines.valid ? page.begin(lines.head) : undefined
+      if (open === undefined) {
         page.leftOut.add(lines.head.name)
         continue
       }
-      text += head
+      const writer = new FamilyWriter(lines, open, page)
+      text += open.head
       for (let i = 0; i < series.length; i++) {
-        text += lines.lines(i, series[i]!, page)
+        text += writer.lines(i, series[i]!)
         // The quantiles of one summary may take as long as a thousand counters.
         if (text.length >= pieceLength || lines.head.type === "summary") {
           yield text
           text = ""
         }
       }
+      lines.forget(series.length)
     }
     if (text !== "") yield text
   }
@@ -85,17 +87,16 @@ export class PrometheusEncoding {
 /** What is constant in the lines of one family. */
 class FamilyText {
   readonly head: FamilyHead
+  readonly family: MetricFamily
   /** Whether all its label names may stand on a page. */
   readonly valid: boolean
-  private readonly family: MetricFamily
-  private readonly constants: ReadonlyArray<readonly [string, string]>
   /** `le="0.5"} ` of every bucket, `quantile="0.5"} ` of every quantile. */
-  private readonly ends: ReadonlyArray<string>
-  private readonly quantiles: ReadonlyArray<number>
+  readonly ends: ReadonlyArray<string>
+  readonly quantiles: ReadonlyArray<number>
+  private readonly constants: ReadonlyArray<readonly [string, string]>
   // Side by side and by position: a WeakMap by series costs as much as all the rest of a line.
   private readonly known: Array<Series> = []
-  private readonly parts: Array<string | undefined> = []
-  private readonly replaced = new Set<string>()
+  private readonly parts: Array<string> = []
 
   constructor(name: string, family: MetricFamily, constants: ReadonlyArray<readonly [string, string]>) {
     const { buckets, help, labelNames, unit } = family.definition
@@ -109,47 +110,19 @@ class FamilyText {
       : this.quantiles.map((quantile) => `quantile="${canonical(quantile)}"} `)
   }
 
-  /** All lines of the series at position `i`. */
-  lines(i: number, series: Series, page: PageFamilies): string {
-    const part = this.known[i] === series ? this.parts[i] : this.remember(i, series)
-    if (part === undefined) {
-      page.leftOut.add(`${this.head.name} (a series whose labels are the same in UTF-8)`)
-      return ""
-    }
-    const { family, head: { name, type } } = this
-    if (type === "histogram") return this.histogram(series, part)
-    if (type === "summary") return this.summary(series, part)
-    return `${name}${part} ${number(family.value(series))}\n`
-  }
-
-  private histogram(series: Series, labels: string): string {
-    const { ends, family, head: { name } } = this
-    const start = `${name}_bucket${open(labels)}`
-    let text = ""
-    let count = 0
-    for (let i = 0; i < ends.length; i++) {
-      count += family.bucket(series, i)
-      text += start + ends[i]! + count + "\n"
-    }
-    return `${text}${name}_sum${labels} ${number(family.sum(series))}\n${name}_count${labels} ${count}\n`
-  }
-
-  private summary(series: Series, labels: string): string {
-    const { ends, family, head: { name }, quantiles } = this
-    let text = ""
-    quantiles.forEach((quantile, i) => {
-      text += `${name}${open(labels)}${ends[i]}${number(family.quantile(series, quantile))}\n`
-    })
-    return `${text}${name}_sum${labels} ${number(family.sum(series))}\n${name}_count${labels} ${number(family.count(series))}\n`
-  }
-
-  private remember(i: number, series: Series): string | undefined {
+  /** `{a="x",b="y"}` of the series at position `i`; absent labels are left out. */
+  labels(i: number, series: Series): string {
+    if (this.known[i] === series) return this.parts[i]!
     this.known[i] = series
     return this.parts[i] = this.labelsOf(series)
   }
 
-  /** `{a="x",b="y"}`; absent labels are left out. `undefined` when another series has the same labels in UTF-8. */
-  private labelsOf(series: Series): string | undefined {
+  /** Lets go of the positions from `length` on: series may have left the family. */
+  forget(length: number): void {
+    if (this.known.length > length) this.known.length = this.parts.length = length
+  }
+
+  private labelsOf(series: Series): string {
     const names = this.family.definition.labelNames
     const parts: Array<string> = []
     const add = (name: string, value: string) => {
@@ -160,14 +133,71 @@ class FamilyText {
     if (parts.length === 0) return ""
     parts.push("}")
     // Joined, not added up: a string in one piece is smaller and quicker to copy.
-    const text = parts.join("")
-    if (text.includes("\ufffd")) {
-      if (this.replaced.has(text)) return undefined
-      this.replaced.add(text)
-    }
-    return text
+    return parts.join("")
   }
 }
 
+/** Writes the samples of one family on one page. */
+class FamilyWriter {
+  private readonly text: FamilyText
+  private readonly open: OpenFamily
+  private readonly page: PageFamilies
+  /** Labels with U+FFFD in them: two series may be the same once they are UTF-8. */
+  private readonly replaced = new Set<string>()
+
+  constructor(text: FamilyText, open: OpenFamily, page: PageFamilies) {
+    this.text = text
+    this.open = open
+    this.page = page
+  }
+
+  /** All lines of the series at position `i`. */
+  lines(i: number, series: Series): string {
+    const { family, head: { name, type } } = this.text
+    const labels = this.text.labels(i, series)
+    if (labels.includes("\ufffd") && !this.first(labels)) {
+      this.page.leftOut.add(`${name} (a series whose labels are the same in UTF-8)`)
+      return ""
+    }
+    const { created, exemplars } = this.open
+    const lines = type === "histogram" ? this.histogram(series, labels)
+      : type === "summary" ? this.summary(series, labels)
+      : `${name}${labels} ${number(family.value(series))}${exemplars ? exemplar(family.exemplar(series)) : ""}\n`
+    return created === undefined ? lines : `${lines}${created}${labels} ${number(series.createdAt / 1000)}\n`
+  }
+
+  private first(labels: string): boolean {
+    const first = !this.replaced.has(labels)
+    this.replaced.add(labels)
+    return first
+  }
+
+  private histogram(series: Series, labels: string): string {
+    const { ends, family, head: { name } } = this.text
+    const { exemplars } = this.open
+    const start = `${name}_bucket${opened(labels)}`
+    let text = ""
+    let count = 0
+    for (let i = 0; i < ends.length; i++) {
+      count += family.bucket(series, i)
+      text += start + ends[i]! + count + (exemplars ? exemplar(family.exemplar(series, i)) : "") + "\n"
+    }
+    return `${text}${name}_sum${labels} ${number(family.sum(series))}\n${name}_count${labels} ${count}\n`
+  }
+
+  private summary(series: Series, labels: string): string {
+    const { ends, family, head: { name }, quantiles } = this.text
+    let text = ""
+    quantiles.forEach((quantile, i) => {
+      text += `${name}${opened(labels)}${ends[i]}${number(family.quantile(series, quantile))}\n`
+    })
+    return `${text}${name}_sum${labels} ${number(family.sum(series))}\n${name}_count${labels} ${number(family.count(series))}\n`
+  }
+}
+
+/** What follows a sample that has an exemplar; its labels are 63 characters of the 128 that OpenMetrics allows. */
+const exemplar = (found: Exemplar | undefined): string =>
+  found === undefined ? "" : ` # {trace_id="${found.traceId}",span_id="${found.spanId}"} ${number(found.value)} ${number(found.time / 1000)}`
+
 /** Labels to which one more is going to be added. */
-const open = (labels: string): string => labels === "" ? "{" : `${labels.slice(0, -1)},`
+const opened = (labels: string): string => labels === "" ? "{" : `${labels.slice(0, -1)},`

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Registry } from "prom-client"
 import type { PageFamilies } from "./internal/PageFamilies.ts"
-import { type Answer, isOpenMetrics, membersOf, nameIn } from "./internal/promClient.ts"
+import { type Answer, type Exemplar as PromExemplar, isOpenMetrics, membersOf, nameIn } from "./internal/promClient.ts"
 import { escapeLabel, type FamilyType, isLabelName, number, sampleNames } from "./internal/text.ts"
 import { isOurs } from "./PromClient.ts"
 
@@ -53,20 +53,20 @@ export function* registryPieces(
   const defaults = defaultLabelsOf(registry)
   let text = ""
   for (const { help, name, type, values } of answers) {
-    const head = page.begin({ name, help, type: familyTypes.get(type) ?? "untyped", unit: "" })
-    if (head === undefined) {
+    const open = page.begin({ name, help, type: familyTypes.get(type) ?? "untyped", unit: "" })
+    if (open === undefined) {
       onLeftOut(name)
       continue
     }
-    text += head
+    text += open.head
     const samples = new Set(sampleNames(name, type))
     // A registry for OpenMetrics leaves the name of a counter's samples to whoever renders them.
     const own = isOpenMetrics(registry) && type === "counter"
-    for (const { labels, metricName, value } of values) {
+    for (const { exemplar, labels, metricName, value } of values) {
       const sample = own ? name : metricName ?? name
       const line = samples.has(sample) && typeof value === "number" ? labelsText(labels, defaults) : undefined
       if (line === undefined) onLeftOut(`${name} (a sample with wrong name, labels or value)`)
-      else text += `${sample}${line} ${number(value)}\n`
+      else text += `${sample}${line} ${number(value)}${open.exemplars && exemplar ? exemplarText(exemplar) : ""}\n`
       if (text.length >= pieceLength) {
         yield text
         text = ""
@@ -74,6 +74,17 @@ export function* registryPieces(
     }
   }
   if (text !== "") yield text
+}
+
+/** Most UTF-8 characters of an exemplar's labels, names and values together (OpenMetrics 1.0, "Exemplars"). */
+const maxExemplarLength = 128
+
+/** What follows a sample that has an exemplar; nothing where it may not stand on a page. */
+const exemplarText = ({ labelSet, timestamp, value }: PromExemplar): string => {
+  const labels = labelsText(labelSet, [])
+  const length = Object.entries(labelSet).reduce((sum, [name, text]) => sum + [...name].length + [...String(text)].length, 0)
+  if (labels === undefined || length > maxExemplarLength || typeof value !== "number") return ""
+  return ` # ${labels === "" ? "{}" : labels} ${number(value)}${Number.isFinite(timestamp) ? ` ${number(timestamp!)}` : ""}`
 }
 
 const familyTypes: ReadonlyMap<string, FamilyType> = new Map(

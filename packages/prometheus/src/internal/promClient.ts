@@ -13,6 +13,15 @@ export interface Value {
   readonly value: number
   readonly labels: Readonly<Record<string, string | number>>
   readonly metricName?: string
+  /** Of a metric with `enableExemplars`. */
+  readonly exemplar?: Exemplar | null
+}
+
+export interface Exemplar {
+  readonly labelSet: Readonly<Record<string, string | number>>
+  readonly value: number
+  /** Seconds since the epoch. */
+  readonly timestamp?: number
 }
 
 /** A metric as prom-client's registry sees it. */
