@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Registry } from "prom-client"
 import type { PageFamilies } from "./internal/PageFamilies.ts"
-import { type Answer, type Exemplar as PromExemplar, isOpenMetrics, membersOf, nameIn } from "./internal/promClient.ts"
+import { type Answer, type Exemplar as PromExemplar, isOpenMetrics, membersOf, nameIn, type Value } from "./internal/promClient.ts"
 import { escapeLabel, type FamilyType, isLabelName, number, sampleNames } from "./internal/text.ts"
 import { isOurs } from "./PromClient.ts"
 
@@ -23,7 +23,8 @@ export const collect = (registry: Registry, onFailure: (metric: string, why: str
     (metric) =>
       Effect.tryPromise(async () => {
         const answer = await metric.get()
-        return { ...answer, name: nameIn(registry, answer) }
+        if (!Array.isArray(answer?.values)) throw new Error("it has no list of values")
+        return { name: nameIn(registry, answer), help: String(answer.help ?? ""), type: String(answer.type), values: answer.values }
       }).pipe(
         Effect.timeoutOption(collectTimeout),
         Effect.tap((answer) => Option.isNone(answer) ? Effect.sync(() => onFailure(metric.name, `no answer in ${collectTimeout}`)) : Effect.void),
@@ -62,11 +63,10 @@ export function* registryPieces(
     const samples = new Set(sampleNames(name, type))
     // A registry for OpenMetrics leaves the name of a counter's samples to whoever renders them.
     const own = isOpenMetrics(registry) && type === "counter"
-    for (const { exemplar, labels, metricName, value } of values) {
-      const sample = own ? name : metricName ?? name
-      const line = samples.has(sample) && typeof value === "number" ? labelsText(labels, defaults) : undefined
+    for (const one of values) {
+      const line = lineOf(name, own, one, samples, defaults, open.exemplars)
       if (line === undefined) onLeftOut(`${name} (a sample with wrong name, labels or value)`)
-      else text += `${sample}${line} ${number(value)}${open.exemplars && exemplar ? exemplarText(exemplar) : ""}\n`
+      else text += line
       if (text.length >= pieceLength) {
         yield text
         text = ""
@@ -74,6 +74,25 @@ export function* registryPieces(
     }
   }
   if (text !== "") yield text
+}
+
+/** One sample; `undefined` for what may not stand on a page, which may be anything at all: other code registers metrics too. */
+const lineOf = (
+  name: string,
+  own: boolean,
+  given: Value,
+  samples: ReadonlySet<string>,
+  defaults: ReadonlyArray<readonly [string, unknown]>,
+  exemplars: boolean
+): string | undefined => {
+  try {
+    const { exemplar, labels, metricName, value } = given
+    const sample = own ? name : metricName ?? name
+    const text = samples.has(sample) && typeof value === "number" ? labelsText(labels ?? {}, defaults) : undefined
+    return text === undefined ? undefined : `${sample}${text} ${number(value)}${exemplars && exemplar ? exemplarText(exemplar) : ""}\n`
+  } catch {
+    return undefined
+  }
 }
 
 /** Most UTF-8 characters of an exemplar's labels, names and values together (OpenMetrics 1.0, "Exemplars"). */
@@ -92,7 +111,7 @@ const familyTypes: ReadonlyMap<string, FamilyType> = new Map(
 )
 
 /** `undefined` when a label name may not stand on a page. Bounds and quantiles are left as they are: they name series that exist. */
-const labelsText = (labels: Answer["values"][number]["labels"], defaults: ReadonlyArray<readonly [string, unknown]>): string | undefined => {
+const labelsText = (labels: Value["labels"], defaults: ReadonlyArray<readonly [string, unknown]>): string | undefined => {
   let text = ""
   const add = (name: string, value: unknown): boolean => {
     if (!isLabelName(name)) return false

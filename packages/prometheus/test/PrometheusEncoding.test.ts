@@ -81,6 +81,16 @@ describe("OpenMetrics", () => {
     assert.strictEqual([...make().pieces([odd], page)].join(""), "# TYPE odd_count counter\nodd_count{kind=\"a\"} 3\n")
   })
 
+  it("keeps the name of a counter whose family is somebody else's", () => {
+    const jobs = new Family(Jobs)
+    jobs.add(3, "a")
+    const running = new Family(MetricDefinition.gauge("jobs", { help: "Running" }))
+    running.add(1)
+    const { samples, types } = render(make(), [jobs, running])
+    assert.deepStrictEqual(samples.map(({ name, value }) => [name, value]), [["jobs_total", 3], ["jobs", 1]])
+    assert.deepStrictEqual([types.get("jobs_total"), types.get("jobs")], ["unknown", "gauge"])
+  })
+
   it("says when a series began where that is asked for and the name is free", () => {
     const jobs = new Family(Jobs)
     jobs.add(3, "a")

@@ -37,4 +37,4 @@ export const membersOf = (registry: Registry): ReadonlyArray<Registered> => regi
 export const isOpenMetrics = (registry: Registry): boolean => String(registry.contentType).startsWith("application/openmetrics-text")
 
 export const nameIn = (registry: Registry, { name, type }: { readonly name: string; readonly type: string }): string =>
-  isOpenMetrics(registry) && type === "counter" ? `${name.replace(/_total$/, "")}_total` : name
+  isOpenMetrics(registry) && type === "counter" ? `${String(name).replace(/_total$/, "")}_total` : String(name)
