@@ -38,6 +38,8 @@ export * as Spans from "./tracing/Spans.ts"
 // History
 export * from "./history/HistoryError.ts"
 export * from "./history/MetricsHistory.ts"
+export * as MetricRange from "./history/range/index.ts"
+export * from "./history/range/RangeQuery.ts"
 export * from "./history/TraceHistory.ts"
 
 // Backends without a package of their own

@@ -1,9 +1,10 @@
-import { HistoryError, MetricsHistory, quietly, Telemetry, TraceHistory } from "@effect-observability/core"
+import { HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory } from "@effect-observability/core"
 import type { BatchProcessor, ComponentReport, CompositionError, MetricFrame, SpanData } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import * as EmbeddedServer from "./embedded/EmbeddedServer.ts"
 import * as Lane from "./internal/Lane.ts"
@@ -171,9 +172,14 @@ const report = (
 }
 
 // The observer does not observe itself.
-const quietMetrics = (history: MetricsHistory["Service"]): MetricsHistory["Service"] => ({
-  getMetricsHistory: (query) => quietly(history.getMetricsHistory(query))
-})
+const quietMetrics = (history: MetricsHistory["Service"]): MetricsHistory["Service"] => {
+  const queryRange: typeof history.queryRange = (query) => quietly(history.queryRange(query))
+  return {
+    getMetricsHistory: (query) => quietly(history.getMetricsHistory(query)),
+    queryRange,
+    streamRange: MetricRange.streamed(queryRange)
+  }
+}
 const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] => ({
   getTrace: (traceId) => quietly(history.getTrace(traceId)),
   getRecentTraces: (query) => quietly(history.getRecentTraces(query))
@@ -182,6 +188,6 @@ const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] 
 const nothing = Context.empty() as Context.Context<never> as Context.Context<Services>
 
 const off = Effect.fail(new HistoryError({ reason: "unavailable", message: "observability is switched off (enabled: false)" }))
-const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { getMetricsHistory: () => off }).pipe(
+const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { getMetricsHistory: () => off, queryRange: () => off, streamRange: () => Stream.fromEffect(off) }).pipe(
   Context.add(TraceHistory, { getTrace: () => off, getRecentTraces: () => off })
 )

@@ -1,12 +1,12 @@
-import { Memory, type MetricsRecorder, type Tracer } from "@effect-observability/core"
+import { Memory, type MetricsHistory, type MetricsRecorder, type Tracer } from "@effect-observability/core"
 import * as broken from "@effect-observability/testkit/broken"
-import { type Law, LawBroken, memoryProbes, metricsLaws, type MetricsProbe, spansLaws, type SpansProbe } from "@effect-observability/testkit/contract"
+import { historyLaws, type HistoryProbe, type Law, LawBroken, memoryHistory, memoryProbes, metricsLaws, type MetricsProbe, spansLaws, type SpansProbe } from "@effect-observability/testkit/contract"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer } from "effect"
 
-type Services = MetricsRecorder | MetricsProbe | Tracer | SpansProbe
+type Services = MetricsHistory | HistoryProbe | MetricsRecorder | MetricsProbe | Tracer | SpansProbe
 
-const memory = memoryProbes.pipe(Layer.provideMerge(Memory.layer()))
+const memory = Layer.mergeAll(memoryHistory, memoryProbes.pipe(Layer.provideMerge(Memory.layer())))
 
 const run = <R extends Services>(law: Law<R>, layer: Layer.Layer<Services, unknown>) =>
   law.check.pipe(Effect.provide(layer as Layer.Layer<R, unknown>), Effect.exit)
@@ -30,4 +30,5 @@ const bites = <R extends Services>(title: string, laws: ReadonlyArray<Law<R>>, w
   })
 
 bites("metrics", metricsLaws, broken.metrics)
+bites("history", historyLaws, broken.history)
 bites("spans", spansLaws, broken.spans)

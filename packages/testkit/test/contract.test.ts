@@ -1,5 +1,5 @@
 import { Composite, Memory } from "@effect-observability/core"
-import { historyProbes, memoryProbes, metricsSuite, spansSuite } from "@effect-observability/testkit/contract"
+import { historyProbes, historySuite, memoryHistory, memoryProbes, metricsSuite, spansSuite } from "@effect-observability/testkit/contract"
 import { Layer } from "effect"
 import { TestLayer } from "@effect-observability/testkit"
 
@@ -10,6 +10,8 @@ spansSuite("memory", memory)
 const history = historyProbes.pipe(Layer.provideMerge(TestLayer))
 metricsSuite("memory history", history)
 spansSuite("memory history", history)
+
+historySuite("memory", memoryHistory)
 
 const composite = memoryProbes.pipe(
   Layer.provideMerge(Composite.layer([Memory.layer(), Memory.layer({ name: "second" })]))

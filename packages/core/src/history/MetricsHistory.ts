@@ -1,7 +1,9 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { MetricType } from "../metrics/MetricDefinition.ts"
 import type { HistoryError } from "./HistoryError.ts"
+import type { RangePoint, RangeQuery, RangeResult } from "./range/RangeQuery.ts"
 
 export interface MetricsHistoryQuery {
   readonly name: string
@@ -35,8 +37,22 @@ export interface MetricPoint {
   }
 }
 
-/** Metrics kept over time. One provider in a composition: memory, PostgreSQL or ClickHouse. */
+/**
+ * Metrics kept over time. One provider in a composition: memory, PostgreSQL or ClickHouse.
+ *
+ * ```ts
+ * const history = yield* MetricsHistory
+ * const { series, times } = yield* history.queryRange({
+ *   metric: "http_requests_total", function: "rate", groupBy: ["status"],
+ *   start: now - 3_600_000, end: now, step: "1 minute"
+ * })
+ * ```
+ */
 export class MetricsHistory extends Context.Service<MetricsHistory, {
   /** Points of a metric, newest first. */
   readonly getMetricsHistory: (query: MetricsHistoryQuery) => Effect.Effect<ReadonlyArray<MetricPoint>, HistoryError>
+  /** One value per time and group, computed over the window before each time (`docs/history.md`). */
+  readonly queryRange: (query: RangeQuery) => Effect.Effect<RangeResult, HistoryError>
+  /** The same values one time after the other; reads as it is consumed, and goes on for longer than one answer may. */
+  readonly streamRange: (query: RangeQuery) => Stream.Stream<RangePoint, HistoryError>
 }>()("@effect-observability/core/MetricsHistory") {}

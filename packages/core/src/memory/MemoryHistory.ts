@@ -65,6 +65,9 @@ export const layerBackend = (
         report: () => ({ name, kind: "memory", status: "up", reason: undefined, signals: [signal("metrics", metricPipe), signal("spans", spanPipe)] })
       })
 
-      return Context.make(MetricsHistory, FrameHistory.make(() => frames)).pipe(Context.add(TraceHistory, SpanHistory.make(() => spans)))
+      return Context.make(MetricsHistory, FrameHistory.make(() => [frames])).pipe(Context.add(TraceHistory, SpanHistory.make(() => spans)))
     })
   )
+
+/** `MetricsHistory` over frames at hand, those of each process in a list of their own: the reference for the stores. */
+export const ofFrames = FrameHistory.make

@@ -1,42 +1,26 @@
-import type { HistoryError, MetricPoint, MetricsHistory, MetricsHistoryQuery, MetricType } from "@effect-observability/core"
+import { type MetricPoint, MetricRange, type MetricsHistory, type MetricType, rangeLimits } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import { clean, encodeRecord } from "../internal/json.ts"
 import { type Sql, sqlNames } from "../internal/names.ts"
 import { int4, int4s, text, timestamptz } from "../internal/parameters.ts"
 import type { Row } from "../internal/session.ts"
-import { asking, clamp, type HistoryOptions, invalid } from "./ask.ts"
-
-/** What PostgreSQL's timestamps and JavaScript's dates both hold: the years 1 to 9999. */
-const earliest = -62_135_596_800_000
-const latest = 253_402_300_799_999
-
-const instant = (field: string, value: number | Date): Effect.Effect<number, HistoryError> => {
-  const millis = typeof value === "number" ? value : value.getTime()
-  return Number.isNaN(millis)
-    ? invalid(field, "is not a time: pass milliseconds since the epoch or a valid Date")
-    : Effect.succeed(Math.min(latest, Math.max(earliest, millis)))
-}
-
-/** Most series one question may touch. */
-const maxSeries = 100_000
+import { asking, type HistoryOptions, invalid } from "./ask.ts"
+import { queryRange } from "./rangeQueries.ts"
 
 export const metrics = (options: HistoryOptions): MetricsHistory["Service"] => {
   const t = sqlNames(options.names)
   const ask = asking(options)
+  const range = queryRange(ask, t)
   return {
     getMetricsHistory: (query) =>
       Effect.gen(function*() {
-        if (typeof query.name !== "string" || query.name === "") return yield* invalid("name", "is empty: pass the metric's name")
-        const from = yield* instant("startTime", query.startTime)
-        const to = yield* instant("endTime", query.endTime)
-        if (to < from) return yield* invalid("endTime", "lies before startTime: swap them")
-        const limit = clamp(query.limit, 1, 100_000, 1_000)
+        const { from, labels, limit, name, to } = yield* MetricRange.pointsPlan(query)
         const found = yield* ask(
           `select s.id, s.labels, f.type, f.bounds from ${t.family} f join ${t.series} s on s.family = f.id
-            where f.name = $1::text and s.labels @> $2::text::jsonb limit ${maxSeries + 1}`,
-          [text(clean(query.name, 255)), text(labelsOf(query))]
+            where f.name = $1::text and s.labels @> $2::text::jsonb limit ${rangeLimits.series + 1}`,
+          [text(clean(name, 255)), text(encodeRecord(labels))]
         )
-        if (found.length > maxSeries) return yield* invalid("labels", `leave more than ${maxSeries} series: add a label`)
+        if (found.length > rangeLimits.series) return yield* invalid("labels", `leave more than ${rangeLimits.series} series: add a label`)
         const series = new Map(found.map((row) => [row["id"] as number, row]))
         const points: Array<MetricPoint> = []
         for (const branch of branches) {
@@ -55,7 +39,7 @@ export const metrics = (options: HistoryOptions): MetricsHistory["Service"] => {
               int4(frames)
             ])
             const page = rows.filter((row) => row["series"] !== null)
-            for (const row of page) points.push(point(query.name, row, series.get(row["series"] as number)!))
+            for (const row of page) points.push(point(name, row, series.get(row["series"] as number)!))
             missing -= page.length
             // Frames may hold nothing of these series: a page that was not full says nothing about the time before it.
             if (Number(rows[0]!["frames"]) < frames) break
@@ -64,11 +48,11 @@ export const metrics = (options: HistoryOptions): MetricsHistory["Service"] => {
           }
         }
         return points.sort((a, b) => b.timestamp - a.timestamp).slice(0, limit)
-      })
+      }),
+    queryRange: range,
+    streamRange: MetricRange.streamed(range)
   }
 }
-
-const labelsOf = (query: MetricsHistoryQuery): string => encodeRecord(query.labels ?? {})
 
 interface Branch {
   readonly types: ReadonlyArray<MetricType>

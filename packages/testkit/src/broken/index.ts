@@ -5,6 +5,8 @@ import * as EffectTracer from "effect/Tracer"
 import { MetricsProbe } from "../contract/MetricsContract.ts"
 import { SpansProbe } from "../contract/SpansContract.ts"
 
+export { laws as history } from "./history.ts"
+
 // Backends that are wrong in one way each: they show that a law bites. None of it is for programs.
 
 /** Put over a right backend, it breaks one thing. */

@@ -1,11 +1,14 @@
 import { layer as layerSuite } from "@effect/vitest"
-import type { MetricsRecorder, Tracer } from "@effect-observability/core"
+import type { MetricsHistory, MetricsRecorder, Tracer } from "@effect-observability/core"
 import type * as Layer from "effect/Layer"
+import * as HistoryContract from "./HistoryContract.ts"
 import type { Law } from "./Law.ts"
 import * as MetricsContract from "./MetricsContract.ts"
 import * as SpansContract from "./SpansContract.ts"
 
-export { historyProbes, memoryProbes } from "./probes.ts"
+export { FrameMaker, type Happening } from "./FrameMaker.ts"
+export { HistoryProbe } from "./HistoryContract.ts"
+export { historyProbes, memoryHistory, memoryProbes } from "./probes.ts"
 export { type Law, LawBroken } from "./Law.ts"
 export { MetricsProbe } from "./MetricsContract.ts"
 export { SpansProbe } from "./SpansContract.ts"
@@ -13,6 +16,7 @@ export { SpansProbe } from "./SpansContract.ts"
 /** The laws as values, for runners other than vitest. */
 export const metricsLaws = MetricsContract.laws
 export const spansLaws = SpansContract.laws
+export const historyLaws = HistoryContract.laws
 
 /** Registers one test per law; all of them run against one build of the layer, on the real clock. */
 const suite = <R, E>(title: string, laws: ReadonlyArray<Law<R>>, layer: Layer.Layer<R, E>): void => {
@@ -28,3 +32,7 @@ export const metricsSuite = <E>(name: string, layer: Layer.Layer<MetricsRecorder
 /** The span contract: a backend joins it in one line. */
 export const spansSuite = <E>(name: string, layer: Layer.Layer<Tracer | SpansContract.SpansProbe, E>): void =>
   suite(`${name} keeps the span contract`, spansLaws, layer)
+
+/** The contract of `MetricsHistory`: a store joins it in one line. */
+export const historySuite = <E>(name: string, layer: Layer.Layer<MetricsHistory | HistoryContract.HistoryProbe, E>): void =>
+  suite(`${name} keeps the history contract`, historyLaws, layer)

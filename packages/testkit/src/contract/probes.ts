@@ -1,6 +1,8 @@
-import { MemoryBackend, MetricsHistory, type MetricPoint, type SpanData, Telemetry, TraceHistory } from "@effect-observability/core"
+import { MemoryBackend, MemoryHistory, type MetricFrame, MetricsHistory, type MetricPoint, type SpanData, Telemetry, TraceHistory } from "@effect-observability/core"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { HistoryProbe } from "./HistoryContract.ts"
 import { MetricsProbe } from "./MetricsContract.ts"
 import { SpansProbe } from "./SpansContract.ts"
 
@@ -82,4 +84,14 @@ export const memoryProbes: Layer.Layer<MetricsProbe | SpansProbe, never, Telemet
       })
     })
   )
+)
+
+/** The history in memory, with a probe that writes into it: what the stores are compared with. */
+export const memoryHistory: Layer.Layer<MetricsHistory | HistoryProbe> = Layer.effectContext(
+  Effect.sync(() => {
+    const writers: Array<ReadonlyArray<MetricFrame>> = []
+    return Context.make(MetricsHistory, MetricsHistory.of(MemoryHistory.ofFrames(() => writers))).pipe(
+      Context.add(HistoryProbe, { write: (frames) => Effect.sync(() => void writers.push(frames)) })
+    )
+  })
 )

@@ -1,36 +1,109 @@
 import * as Effect from "effect/Effect"
-import { HistoryError } from "../../history/HistoryError.ts"
 import type { MetricPoint, MetricsHistory } from "../../history/MetricsHistory.ts"
+import * as MetricRange from "../../history/range/index.ts"
+import type { RangeQuery, RangeResult } from "../../history/range/RangeQuery.ts"
+import type { HistoryError } from "../../history/HistoryError.ts"
+import type { MetricType } from "../../metrics/MetricDefinition.ts"
 import type { MetricFrame, Series } from "../../metrics/MetricFrame.ts"
 import { labelsOf } from "../Memory.ts"
 
-/** Answers from the frames at hand, in the order in which they were taken. */
-export const make = (frames: () => ReadonlyArray<MetricFrame>): MetricsHistory["Service"] => ({
-  getMetricsHistory: (query) =>
-    Effect.suspend(() => {
-      const { limit = 1000, name } = query
-      const from = Number(query.startTime)
-      const to = Number(query.endTime)
-      if (Number.isNaN(from) || Number.isNaN(to)) return invalid("startTime and endTime must be milliseconds or a Date")
-      if (!(limit >= 1)) return invalid("limit must be 1 or more")
-      const points: Array<MetricPoint> = []
-      for (const frame of frames()) {
-        if (frame.endTime < from || frame.endTime >= to) continue
-        for (const point of pointsOf(frame, name)) {
-          if (Object.entries(query.labels ?? {}).every(([key, value]) => point.labels[key] === value)) points.push(point)
-        }
-      }
-      return Effect.succeed(points.toSorted((a, b) => b.timestamp - a.timestamp).slice(0, Math.min(limit, 100_000)))
-    })
-})
+/** The frames of one process, in the order in which they were taken. */
+type Writer = ReadonlyArray<MetricFrame>
 
-const invalid = (message: string) => Effect.fail(new HistoryError({ reason: "invalid", message }))
+/** Answers from the frames at hand. */
+export const make = (writers: () => ReadonlyArray<Writer>): MetricsHistory["Service"] => {
+  const queryRange = (query: RangeQuery): Effect.Effect<RangeResult, HistoryError> =>
+    Effect.flatMap(MetricRange.plan(query), (plan) => evaluate(plan, writers()))
+  return {
+    getMetricsHistory: (query) =>
+      Effect.map(MetricRange.pointsPlan(query), ({ from, labels, limit, name, to }) => {
+        const points: Array<MetricPoint> = []
+        for (const frame of writers().flat()) {
+          if (frame.endTime < from || frame.endTime >= to) continue
+          for (const point of pointsOf(frame, name)) {
+            if (Object.keys(labels).every((key) => Object.hasOwn(point.labels, key) && point.labels[key] === labels[key])) points.push(point)
+          }
+        }
+        return points.toSorted((a, b) => b.timestamp - a.timestamp).slice(0, limit)
+      }),
+    queryRange,
+    streamRange: MetricRange.streamed(queryRange)
+  }
+}
+
+const evaluate = (plan: MetricRange.RangePlan, writers: ReadonlyArray<Writer>): Effect.Effect<RangeResult, HistoryError> =>
+  Effect.gen(function*() {
+    // The last frame of a writer names all of its series.
+    const named = writers.map((frames) => ({ frames, all: seriesOf(frames.at(-1)).filter(({ definition }) => definition.name === plan.metric) }))
+    const type = named.flatMap(({ all }) => all).at(-1)?.definition.type
+    if (type === undefined) return MetricRange.nothing(plan)
+    const readings = yield* MetricRange.readingsOf(plan, type)
+    const evaluation = new MetricRange.Evaluation(plan, type)
+    const chosen = named.map(({ all, frames }) => {
+      const series = all.filter((one) => one.definition.type === type && MetricRange.passes(labelsOf(one), plan.tests))
+      return { frames, series, cells: series.map((one) => evaluation.cellOf(readings[0]!, labelsOf(one), one.definition.buckets)) }
+    })
+    yield* evaluation.check
+    for (const { cells, frames, series } of chosen) {
+      for (const reading of readings) evaluation.add(reading, blockOf(reading, frames, series, cells, type))
+    }
+    return evaluation.result()
+  })
+
+const seriesOf = (frame: MetricFrame | undefined): ReadonlyArray<Series> =>
+  frame === undefined ? [] : [frame.counters, frame.gauges, frame.histograms, frame.summaries].flatMap(({ series }) => series)
+
+const blockOf = (
+  reading: MetricRange.Reading,
+  frames: ReadonlyArray<MetricFrame>,
+  series: ReadonlyArray<Series>,
+  first: ReadonlyArray<number>,
+  type: MetricType
+): MetricRange.Block => {
+  // A column per series, or one per bucket of each.
+  const columns = series.flatMap((one, i) =>
+    Array.from({ length: reading === "buckets" ? one.definition.buckets!.length + 1 : 1 }, (_, b) => ({ one, cell: first[i]! + b, b }))
+  )
+  return {
+    ends: Float64Array.from(frames, (frame) => frame.endTime),
+    spans: Float64Array.from(frames, (frame) => frame.endTime - frame.startTime),
+    cells: Int32Array.from(columns, ({ cell }) => cell),
+    values: Float64Array.from(frames.flatMap((frame) => columns.map(({ b, one }) => read(reading, type === "summary" ? frame.summaries : frame.histograms, frame, one.index, b))))
+  }
+}
+
+/** What a frame holds of the series at `index` of its kind; `NaN` when it ends before it. */
+const read = (
+  reading: MetricRange.Reading,
+  { counts, sums }: MetricFrame["histograms"] | MetricFrame["summaries"],
+  { counters, gauges, histograms }: MetricFrame,
+  index: number,
+  bucket: number
+): number => {
+  switch (reading) {
+    case "increase":
+      return counters.values[index] ?? NaN
+    case "value":
+      return gauges.values[index] ?? NaN
+    case "buckets":
+      return index < histograms.counts.length ? histograms.buckets[histograms.offsets[index]! + bucket]! : NaN
+    case "min":
+      return histograms.mins[index] ?? NaN
+    case "max":
+      return histograms.maxs[index] ?? NaN
+    case "count":
+      return counts[index] ?? NaN
+    case "sum":
+      return sums[index] ?? NaN
+  }
+}
 
 const pointsOf = (frame: MetricFrame, name: string): ReadonlyArray<MetricPoint> => {
   const { counters, endTime, gauges, histograms, startTime, summaries } = frame
   const points: Array<MetricPoint> = []
   const add = (series: Series, value: number, histogram?: NonNullable<MetricPoint["histogram"]>): void => {
-    if (series.definition.name !== name) return
+    // A gauge without a value.
+    if (series.definition.name !== name || Number.isNaN(value)) return
     points.push({
       name,
       type: series.definition.type,

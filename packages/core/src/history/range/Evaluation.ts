@@ -1,0 +1,191 @@
+import * as Effect from "effect/Effect"
+import type { MetricType } from "../../metrics/MetricDefinition.ts"
+import type { HistoryError } from "../HistoryError.ts"
+import type { Block, Grid } from "./Block.ts"
+import { invalid, labelOf, type RangePlan } from "./plan.ts"
+import { histogramQuantile, joined } from "./quantile.ts"
+import { type RangeFunction, rangeLimits, type RangeResult } from "./RangeQuery.ts"
+import { longestHold, type SampleFunction, Samples } from "./Samples.ts"
+import { Extremes, Totals } from "./Totals.ts"
+
+/**
+ * A stored column: `increase` of a counter, `value` of a gauge or up-down counter, and of histograms and summaries the `count`
+ * and `sum` of an interval, its `min` and `max`, and its `buckets`.
+ */
+export type Reading = "increase" | "value" | "count" | "sum" | "min" | "max" | "buckets"
+
+type Labels = Readonly<Record<string, string>>
+
+interface Group {
+  readonly index: number
+  readonly labels: Labels
+}
+
+/** Bucket cells of one group and layout: from `first` on, one per bound and one for +Inf. */
+interface Layout {
+  readonly group: number
+  readonly bounds: ReadonlyArray<number>
+  readonly first: number
+}
+
+const numbers: Partial<Record<RangeFunction, ReadonlyArray<Reading>>> = {
+  rate: ["count"], increase: ["count"], count: ["count"], sum: ["sum"], avg: ["sum", "count"]
+}
+
+/** What a function reads, by the type of the metric; a pair that is not here has no meaning. */
+const readings: Readonly<Record<MetricType, Partial<Record<RangeFunction, ReadonlyArray<Reading>>>>> = {
+  counter: { rate: ["increase"], increase: ["increase"], sum: ["increase"] },
+  gauge: { avg: ["value"], min: ["value"], max: ["value"], last: ["value"], sum: ["value"], count: ["value"] },
+  upDownCounter: { avg: ["value"], min: ["value"], max: ["value"], last: ["value"], sum: ["value"], count: ["value"] },
+  histogram: { ...numbers, min: ["min"], max: ["max"], quantile: ["buckets"] },
+  summary: numbers
+}
+
+/** The columns to read for a plan over a metric of this type. */
+export const readingsOf = (plan: RangePlan, type: MetricType): Effect.Effect<ReadonlyArray<Reading>, HistoryError> => {
+  const found = readings[type][plan.function]
+  return found !== undefined
+    ? Effect.succeed(found)
+    : invalid("function", `is "${plan.function}", which has no meaning for a ${type}: use ${Object.keys(readings[type]).join(", ")}`)
+}
+
+/** The time to read: ends of intervals after `from`, and every interval that begins before `to`. */
+export const extentOf = (plan: RangePlan, readings: ReadonlyArray<Reading>): { readonly from: number; readonly to: number } => ({
+  from: plan.start - (readings.includes("value") ? Math.max(plan.window, longestHold) : plan.window),
+  to: plan.start + (plan.points - 1) * plan.step
+})
+
+const timesOf = ({ points, start, step }: RangePlan): ReadonlyArray<number> => Array.from({ length: points }, (_, i) => start + i * step)
+
+/** The answer when nothing is stored under the name. */
+export const nothing = (plan: RangePlan): RangeResult => ({ metric: plan.metric, type: undefined, times: timesOf(plan), series: [] })
+
+/**
+ * One question being answered: all its series are named first (`cellOf`), then their blocks are added in any order, then
+ * `result` gives the answer. Whoever stores values brings blocks; the arithmetic is here, the same for every store.
+ */
+export class Evaluation {
+  private readonly plan: RangePlan
+  private readonly type: MetricType
+  private readonly groups = new Map<string, Group>()
+  private readonly layouts = new Map<string, Layout>()
+  private bucketCells = 0
+  private readonly folds = new Map<Reading, Totals | Extremes | Samples>()
+
+  constructor(plan: RangePlan, type: MetricType) {
+    this.plan = plan
+    this.type = type
+  }
+
+  /** The cell of a series; for `buckets` the first of `bounds.length + 1`. */
+  cellOf(reading: Reading, labels: Labels, bounds: ReadonlyArray<number> = []): number {
+    const group = this.groupOf(labels)
+    if (reading !== "buckets") return group.index
+    const key = `${group.index}:${bounds.join()}`
+    let layout = this.layouts.get(key)
+    if (layout === undefined) {
+      layout = { group: group.index, bounds, first: this.bucketCells }
+      this.bucketCells += bounds.length + 1
+      this.layouts.set(key, layout)
+    }
+    return layout.first
+  }
+
+  /** Fails when the answer would be larger than one may be. Before the first block. */
+  get check(): Effect.Effect<void, HistoryError> {
+    const cells = Math.max(this.groups.size, this.bucketCells)
+    return cells * this.plan.points > rangeLimits.cells
+      ? invalid("groupBy", `leaves ${this.groups.size} series at ${this.plan.points} times, more than one answer holds: group by fewer labels, or use a longer step`)
+      : Effect.void
+  }
+
+  add(reading: Reading, block: Block): void {
+    let fold = this.folds.get(reading)
+    if (fold === undefined) this.folds.set(reading, fold = this.foldOf(reading))
+    fold.add(block)
+  }
+
+  result(): RangeResult {
+    const { k, metric, points } = this.plan
+    const values = this.values()
+    const ordered = [...this.groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group)
+    if (k !== undefined) keepGreatest(values, ordered.map(({ index }) => index), points, k)
+    const series = ordered
+      .map(({ index, labels }) => ({ labels, values: Array.from(values.subarray(index * points, (index + 1) * points)) }))
+      .filter((one) => one.values.some((value) => value === value))
+    return { metric, type: this.type, times: timesOf(this.plan), series }
+  }
+
+  private groupOf(labels: Labels): Group {
+    const names = this.plan.groupBy ?? Object.keys(labels).sort()
+    const entries = names.map((name) => [name, labelOf(labels, name)] as const).filter(([, value]) => value !== "")
+    const key = JSON.stringify(entries)
+    let group = this.groups.get(key)
+    if (group === undefined) this.groups.set(key, group = { index: this.groups.size, labels: Object.fromEntries(entries) })
+    return group
+  }
+
+  private foldOf(reading: Reading): Totals | Extremes | Samples {
+    const grid: Grid = this.plan
+    const cells = this.groups.size
+    switch (reading) {
+      case "value":
+        return new Samples(grid, cells, this.plan.function as SampleFunction, this.type === "upDownCounter")
+      case "min":
+      case "max":
+        return new Extremes(grid, cells, reading)
+      default:
+        return new Totals(grid, reading === "buckets" ? this.bucketCells : cells)
+    }
+  }
+
+  private values(): Float64Array {
+    const { points, window } = this.plan
+    const size = this.groups.size * points
+    const totals = (reading: Reading) => {
+      const fold = this.folds.get(reading)
+      return fold instanceof Totals ? fold : undefined
+    }
+    switch (this.plan.function) {
+      case "quantile":
+        return this.quantiles(totals("buckets"), size)
+      case "avg": {
+        const [sum, count] = [totals("sum"), totals("count")]
+        if (sum === undefined || count === undefined) break
+        return sum.values.map((value, i) => (count.values[i]! > 0 ? value / count.values[i]! : NaN))
+      }
+    }
+    const fold = [...this.folds.values()][0]
+    if (fold === undefined) return new Float64Array(size).fill(NaN)
+    if (fold instanceof Samples) return fold.finish()
+    if (fold instanceof Extremes) return fold.values
+    const scale = this.plan.function === "rate" ? 1000 / window : 1
+    return fold.values.map((value, i) => (fold.seen[i] === 0 ? NaN : value * scale))
+  }
+
+  private quantiles(totals: Totals | undefined, size: number): Float64Array {
+    const { points, quantile } = this.plan
+    const out = new Float64Array(size).fill(NaN)
+    if (totals === undefined) return out
+    for (const layouts of Map.groupBy(this.layouts.values(), (layout) => layout.group).values()) {
+      for (let w = 0; w < points; w++) {
+        const distributions = layouts.map(({ bounds, first }) => ({
+          bounds,
+          counts: Float64Array.from({ length: bounds.length + 1 }, (_, b) => totals.values[(first + b) * points + w]!)
+        }))
+        out[layouts[0]!.group * points + w] = histogramQuantile(quantile, joined(distributions))
+      }
+    }
+    return out
+  }
+}
+
+/** Leaves at each time only the `k` greatest values; of equals the ones that come first in `order`. */
+const keepGreatest = (values: Float64Array, order: ReadonlyArray<number>, points: number, k: number): void => {
+  if (k >= order.length) return
+  for (let w = 0; w < points; w++) {
+    const ranked = order.map((index) => index * points + w).filter((at) => values[at] === values[at])
+    ranked.sort((a, b) => values[b]! - values[a]!)
+    for (const at of ranked.slice(k)) values[at] = NaN
+  }
+}
