@@ -1,1 +1,1 @@
-export { FrameMaker as Series4 } from "@effect-observability/testkit/contract"
+export { FrameMaker as Series4, type Happening } from "@effect-observability/testkit/contract"
