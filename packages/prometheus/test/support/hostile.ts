@@ -13,6 +13,7 @@ export interface HostileMetric {
   readonly amounts: ReadonlyArray<number>
   /** Recorded by its name alone, without a definition. */
   readonly byName: boolean
+  readonly exemplars: boolean
 }
 
 const evil = "\"} 1\nevil_total 999\nx{y=\""
@@ -46,14 +47,15 @@ export const hostileMetric: fc.Arbitrary<HostileMetric> = fc.record({
   otherValues: fc.array(text, { maxLength: 2 }),
   buckets: fc.uniqueArray(fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(0, 1, 0.1, 1e6, 1e21, 1e-5, 100)), { minLength: 1, maxLength: 5 }).map((bounds) => bounds.map((bound) => bound + 0).sort((a, b) => a - b)),
   amounts: fc.array(amount, { minLength: 1, maxLength: 3 }),
-  byName: fc.boolean()
+  byName: fc.boolean(),
+  exemplars: fc.boolean()
 })
 
 /** Does it; a definition that is refused is reported by throwing, which is caught, and everything else must not throw. */
-export const record = (metrics: MetricsRecorder["Service"], { amounts, buckets, byName, help, kind, labels, name, otherValues, unit }: HostileMetric): void => {
+export const record = (metrics: MetricsRecorder["Service"], { amounts, buckets, byName, exemplars, help, kind, labels, name, otherValues, unit }: HostileMetric): void => {
   const labelNames = labels.map(([label]) => label)
   const given: Array<Record<string, string>> = [Object.fromEntries(labels), ...otherValues.map((value) => Object.fromEntries(labels.map(([label], i) => [label, i === 0 ? value : ""])))]
-  const options = { help, unit, labelNames, ...(kind === "histogram" ? { buckets } : {}) }
+  const options = { help, unit, labelNames, exemplars, ...(kind === "histogram" ? { buckets } : {}) }
   let metric: any = name
   if (!byName) {
     try {
