@@ -64,7 +64,7 @@ it("several frames lie one after the other, and their slices find them", () => {
 it("spans become one part per trace, never larger than a row may be", () => {
   const span = (traceId: string, n: number, more: Partial<SpanData> = {}): SpanData => ({
     traceId, spanId: n.toString(16).padStart(16, "0"), parentSpanId: "00000000000000aa", name: "x", kind: "internal",
-    startTime: BigInt(n), endTime: BigInt(n + 10), status: "unset", statusMessage: undefined, attributes: new Map(), events: [], links: [], weight: 1, traceState: "", ...more
+    startTime: BigInt(n), endTime: BigInt(n + 10), status: "unset", statusMessage: undefined, attributes: new Map(), events: [], links: [], droppedAttributes: 0, droppedEvents: 0, droppedLinks: 0, weight: 1, traceState: "", ...more
   })
   const a = "a".repeat(32)
   const b = "b".repeat(32)

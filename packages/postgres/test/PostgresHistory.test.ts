@@ -22,6 +22,9 @@ const spanAt = (millis: number, n: number, more: Partial<SpanData> = {}): SpanDa
   attributes: new Map(),
   events: [],
   links: [],
+  droppedAttributes: 0,
+  droppedEvents: 0,
+  droppedLinks: 0,
   weight: 1,
   traceState: "",
   ...more

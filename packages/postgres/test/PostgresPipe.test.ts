@@ -183,7 +183,7 @@ layer(Database.layer, { excludeTestServices: true })("the whole pipe", (it) => {
         processor.offerUnsafe({
           traceId: Math.ceil(n / 10).toString(16).padStart(32, "e"), spanId: n.toString(16).padStart(16, "0"), parentSpanId: undefined,
           name: `operation ${n % 30}`, kind: "internal", startTime: now + BigInt(n), endTime: now + BigInt(n + 5), status: "ok",
-          statusMessage: undefined, attributes: new Map([["n", n]]), events: [], links: [], weight: 1, traceState: ""
+          statusMessage: undefined, attributes: new Map([["n", n]]), events: [], links: [], droppedAttributes: 0, droppedEvents: 0, droppedLinks: 0, weight: 1, traceState: ""
         })
         if (n % 40 === 0) {
           proxy.loseNextAnswer()

@@ -18,6 +18,10 @@ export interface SpanData {
   readonly attributes: ReadonlyMap<string, unknown>
   readonly events: ReadonlyArray<SpanEvent>
   readonly links: ReadonlyArray<SpanLinkData>
+  /** What the span limits left out: attributes of the span, events, and links. Whole items; a cut value is not counted. */
+  readonly droppedAttributes: number
+  readonly droppedEvents: number
+  readonly droppedLinks: number
   /** How many spans of the program this one stands for: 1 divided by the probability with which its trace was kept; at least 1. */
   readonly weight: number
   /** W3C `tracestate` as it left with the span's context; empty when there is none. */

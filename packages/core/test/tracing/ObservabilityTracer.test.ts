@@ -38,6 +38,9 @@ describe("spans of Effect.withSpan", () => {
         attributes: new Map(),
         events: [],
         links: [],
+        droppedAttributes: 0,
+        droppedEvents: 0,
+        droppedLinks: 0,
         weight: 1,
         traceState: ""
       })

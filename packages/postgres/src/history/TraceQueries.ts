@@ -129,6 +129,9 @@ const spansOf = (traceId: string, row: Row, operations: ReadonlyMap<number, Row>
         attributes: link.a
       })),
       // Neither is stored yet.
+      droppedAttributes: 0,
+      droppedEvents: 0,
+      droppedLinks: 0,
       weight: 1,
       traceState: ""
     }

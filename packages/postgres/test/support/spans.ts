@@ -18,6 +18,9 @@ export const span = (more: Partial<SpanData> = {}): SpanData => {
     attributes: new Map(),
     events: [],
     links: [],
+    droppedAttributes: 0,
+    droppedEvents: 0,
+    droppedLinks: 0,
     weight: 1,
     traceState: "",
     ...more

@@ -93,7 +93,7 @@ export class RecordedSpan extends LocalSpan {
       message = this.fail(exit.cause, endTime)
       if (message !== undefined) status = "error"
     }
-    if (this.lost !== undefined) this.noteLosses(this.lost)
+    const lost = this.lost ?? nothingLost
     this.status = { _tag: "Ended", startTime: started.startTime, endTime, exit }
     sink({
       traceId: this.shared.hex,
@@ -108,6 +108,9 @@ export class RecordedSpan extends LocalSpan {
       attributes: this.held ?? noAttributes,
       events: this.happened ?? noEvents,
       links: this.links.length === 0 ? noLinks : plainLinks(this.links),
+      droppedAttributes: lost.attributes,
+      droppedEvents: lost.events,
+      droppedLinks: lost.links,
       weight: 1,
       traceState: this.shared.state
     })
@@ -146,14 +149,9 @@ export class RecordedSpan extends LocalSpan {
   private force(key: string, value: unknown): void {
     ;(this.held ??= new Map()).set(key, value)
   }
-
-  private noteLosses(lost: { readonly attributes: number; readonly events: number; readonly links: number }): void {
-    if (lost.attributes > 0) this.force("otel.dropped_attributes_count", lost.attributes)
-    if (lost.events > 0) this.force("otel.dropped_events_count", lost.events)
-    if (lost.links > 0) this.force("otel.dropped_links_count", lost.links)
-  }
 }
 
+const nothingLost = { attributes: 0, events: 0, links: 0 }
 const noAttributes: ReadonlyMap<string, unknown> = new Map()
 const noEvents: ReadonlyArray<SpanEvent> = Object.freeze([])
 const noLinks: ReadonlyArray<SpanLinkData> = Object.freeze([])
