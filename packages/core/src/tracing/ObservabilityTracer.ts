@@ -4,16 +4,22 @@ import { IdGenerator } from "./IdGenerator.ts"
 import { LocalSpan, type SpanOptions } from "./internal/LocalSpan.ts"
 import { RatioSampler } from "./internal/ratio.ts"
 import { RecordedSpan } from "./internal/RecordedSpan.ts"
+import { SpanHome } from "./internal/SpanHome.ts"
 import { TraceId } from "./internal/TraceId.ts"
 import { UnrecordedSpan } from "./internal/UnrecordedSpan.ts"
+import { Values } from "./internal/values.ts"
+import { compile } from "../redaction/Redaction.ts"
 import { isTraceId, TraceState } from "./Propagation.ts"
 import type { SpanData } from "./SpanData.ts"
+import * as SpanLimits from "./SpanLimits.ts"
 
 export interface TracerOptions {
   /** Share of the traces that begin here and are kept, 0 to 1; read for each of them. A parent's decision is always followed. */
   readonly sampleRate: () => number
   /** Takes every ended span that was kept, in the step that ends it. It must not throw. */
   readonly onEnd: (span: SpanData) => void
+  /** What spans keep of what they are given; read at every use. By default the default limits and redaction. */
+  readonly values?: () => Values
   /** Whether anybody wants spans; read for each span. */
   readonly active: () => boolean
   /** Where ids come from; the program's generator by default. */
@@ -29,17 +35,19 @@ export const make = (options: TracerOptions): EffectTracer.Tracer => new Observa
  */
 export const isActive = (tracer: EffectTracer.Tracer): boolean => !(tracer instanceof ObservabilityTracer) || tracer.active()
 
+const defaultValues = new Values(SpanLimits.defaults, compile({}))
+
 class ObservabilityTracer implements EffectTracer.Tracer {
   readonly active: () => boolean
   private readonly sampleRate: () => number
-  private readonly onEnd: (span: SpanData) => void
+  private readonly home: SpanHome
   private readonly ids: IdGenerator
   private readonly ratio = new RatioSampler()
 
   constructor(options: TracerOptions) {
     this.active = options.active
     this.sampleRate = options.sampleRate
-    this.onEnd = options.onEnd
+    this.home = new SpanHome(options.values ?? (() => defaultValues), options.onEnd)
     this.ids = options.ids ?? Context.get(Context.empty(), IdGenerator)
   }
 
@@ -52,7 +60,7 @@ class ObservabilityTracer implements EffectTracer.Tracer {
     }
     const trace = inherited ?? TraceId.random(this.ids)
     return request.sampled && (inherited !== undefined || this.ratio.keeps(trace, this.sampleRate()))
-      ? new RecordedSpan(request, trace, this.ids, this.onEnd)
+      ? new RecordedSpan(request, trace, this.ids, this.home)
       : new UnrecordedSpan(request, trace, this.ids, false)
   }
 }

@@ -1,5 +1,6 @@
 import * as Exit from "effect/Exit"
 import type * as EffectTracer from "effect/Tracer"
+export { classify, type ErrorVerdict, failedResults } from "./Classify.ts"
 import { FailedStatus } from "./internal/failure.ts"
 import { RecordedSpan } from "./internal/RecordedSpan.ts"
 import { isPropagated, traceOf } from "./ObservabilityTracer.ts"

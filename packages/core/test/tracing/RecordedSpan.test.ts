@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -28,7 +29,7 @@ const ended = (exit: Exit.Exit<unknown, unknown>, use?: (span: EffectTracer.Span
   const span = tracer.span({
     name: "op",
     parent: { _tag: "None" } as any,
-    annotations: undefined as any,
+    annotations: Context.empty(),
     links: [],
     startTime: 1n,
     kind: "internal",
@@ -86,7 +87,7 @@ describe("the status of a span", () => {
       [{ id: 3 }, "Object", "Object: {\"id\":3}"],
       [new Error(""), "Error", "Error"],
       [hostile, "unknown", "an error that cannot be read"],
-      [circular, "Object", "Object: [unreadable]"],
+      [circular, "Object", "Object: {\"self\":\"[circular]\"}"],
       [Object.create(null), "Object", "Object: {}"],
       [Symbol("s"), "symbol", "Symbol(s)"],
       ["x".repeat(10_000), "string", "x".repeat(256)]
@@ -178,7 +179,7 @@ describe("attribute values", () => {
         date: new Date(0),
         never: new Date(NaN),
         error: new RangeError("out"),
-        secret: { token: Redacted.make("s3cret") },
+        wrapped: { token: Redacted.make("s3cret"), note: Redacted.make("s3cret") },
         bigint: 5n,
         fn: () => 1,
         symbol: Symbol("s"),
@@ -195,7 +196,7 @@ describe("attribute values", () => {
       date: "1970-01-01T00:00:00.000Z",
       never: "Invalid Date",
       error: "RangeError: out",
-      secret: "{\"token\":\"<redacted>\"}",
+      wrapped: "{\"token\":\"REDACTED\",\"note\":\"<redacted>\"}",
       bigint: 5n,
       fn: "[function]",
       symbol: "Symbol(s)",

@@ -1,27 +1,42 @@
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
 import type * as EffectTracer from "effect/Tracer"
 import type { IdGenerator } from "../IdGenerator.ts"
+import { Classify } from "../Classify.ts"
 import { isSpanId, isTraceId } from "../Propagation.ts"
 import type { SpanData, SpanEvent, SpanLinkData, SpanStatus } from "../SpanData.ts"
 import { describe, FailedStatus, firstLine } from "./failure.ts"
 import { LocalSpan, type SpanOptions } from "./LocalSpan.ts"
 import type { TraceId } from "./TraceId.ts"
-import { cut, limits, plain, plainRecord } from "./values.ts"
+import type { SpanHome } from "./SpanHome.ts"
+import type { Values } from "./values.ts"
 
-/** A span that is kept. After its end nothing changes: it has handed one `SpanData` to the sink. */
+/** Reasons of one cause that become exception events. */
+const maxExceptions = 8
+
+/** A span that is kept. After its end nothing changes: it has handed one `SpanData` to its home. */
 export class RecordedSpan extends LocalSpan {
   private readonly shared: TraceId
-  private sink: ((span: SpanData) => void) | undefined
+  private readonly home: SpanHome
+  private kept = true
   private held: Map<string, unknown> | undefined = undefined
   private happened: Array<SpanEvent> | undefined = undefined
   private lost: { attributes: number; events: number; links: number } | undefined = undefined
 
-  constructor(options: SpanOptions, trace: TraceId, ids: IdGenerator, sink: (span: SpanData) => void) {
+  /** Neighbours among the open spans; its home's own. */
+  older: RecordedSpan | undefined = undefined
+  newer: RecordedSpan | undefined = undefined
+
+  constructor(options: SpanOptions, trace: TraceId, ids: IdGenerator, home: SpanHome) {
     super(options, ids)
     this.shared = trace
-    this.sink = sink
-    if (options.links.length > limits.links) this.losses.links += options.links.splice(limits.links).length
+    this.home = home
+    if (options.links.length > 0) {
+      const { linkCount } = home.values().limits
+      if (options.links.length > linkCount) this.losses.links += options.links.splice(linkCount).length
+    }
+    home.enter(this)
   }
 
   get trace(): TraceId {
@@ -46,25 +61,30 @@ export class RecordedSpan extends LocalSpan {
 
   attribute(key: string, value: unknown): void {
     if (this.status._tag === "Ended") return
-    const kept = plain(value)
-    if (kept === undefined) return
+    const values = this.home.values()
+    const plain = values.plain(key, value)
+    if (plain === undefined) return
+    const name = values.name(key)
     const held = this.held ??= new Map()
-    if (held.size < limits.attributes || held.has(key)) held.set(key, kept)
+    if (held.size < values.limits.attributeCount || held.has(name)) held.set(name, plain)
     else this.losses.attributes++
   }
 
   event(name: string, startTime: bigint, attributes?: Record<string, unknown>): void {
     if (this.status._tag === "Ended") return
+    const values = this.home.values()
+    const { attributePerEventCount, attributeValueLength, eventCount } = values.limits
     const happened = this.happened ??= []
-    if (happened.length < limits.events) {
-      happened.push({ name: cut(name, limits.valueLength), time: startTime, attributes: plainRecord(attributes) })
+    if (happened.length < eventCount) {
+      happened.push({ name: values.text(name, attributeValueLength), time: startTime, attributes: values.record(attributes, attributePerEventCount) })
     } else this.losses.events++
   }
 
   addLinks(links: ReadonlyArray<EffectTracer.SpanLink>): void {
     if (this.status._tag === "Ended") return
+    const { linkCount } = this.home.values().limits
     for (const link of links) {
-      if (this.links.length < limits.links) this.links.push(link)
+      if (this.links.length < linkCount) this.links.push(link)
       else this.losses.links++
     }
   }
@@ -76,44 +96,77 @@ export class RecordedSpan extends LocalSpan {
 
   /** Makes the end of this span hand over nothing: another span stands for the same work. */
   discard(): void {
-    this.sink = undefined
+    this.kept = false
+    this.home.leave(this)
   }
 
   end(endTime: bigint, exit: Exit.Exit<unknown, unknown>): void {
     const started = this.status
     if (started._tag === "Ended") return
-    const sink = this.sink
-    if (sink === undefined) {
+    const { home } = this
+    if (!this.kept) {
       this.status = { _tag: "Ended", startTime: started.startTime, endTime, exit }
       return
     }
+    home.leave(this)
     let status: SpanStatus = "unset"
     let message: string | undefined
-    if (exit._tag === "Failure") {
-      message = this.fail(exit.cause, endTime)
-      if (message !== undefined) status = "error"
-    }
-    const lost = this.lost ?? nothingLost
+    if (exit._tag === "Failure") message = this.fail(exit.cause, endTime)
+    else if (this.annotations.mapUnsafe.size > 0) message = this.judge(exit.value)
+    if (message !== undefined) status = "error"
     this.status = { _tag: "Ended", startTime: started.startTime, endTime, exit }
-    sink({
+    home.take(this.data(endTime, status, message, this.held ?? noAttributes, this.happened ?? noEvents))
+  }
+
+  /** The span as it is now, ended at `now` and marked; the span itself goes on. */
+  unfinished(now: bigint): SpanData {
+    const attributes = new Map(this.held)
+    attributes.set(unfinished, true)
+    return this.data(now, "unset", undefined, attributes, [...this.happened ?? noEvents])
+  }
+
+  private data(
+    endTime: bigint,
+    status: SpanStatus,
+    statusMessage: string | undefined,
+    attributes: ReadonlyMap<string, unknown>,
+    events: ReadonlyArray<SpanEvent>
+  ): SpanData {
+    const lost = this.lost ?? nothingLost
+    const values = this.home.values()
+    return {
       traceId: this.shared.hex,
       spanId: this.spanId,
       parentSpanId: this.parent._tag === "Some" ? parentIdOf(this.parent.value) : undefined,
-      name: this.name,
+      name: values.text(this.name, values.limits.attributeValueLength),
       kind: this.kind,
-      startTime: started.startTime,
+      startTime: this.status.startTime,
       endTime,
       status,
-      statusMessage: message,
-      attributes: this.held ?? noAttributes,
-      events: this.happened ?? noEvents,
-      links: this.links.length === 0 ? noLinks : plainLinks(this.links),
+      statusMessage,
+      attributes,
+      events,
+      links: this.links.length === 0 ? noLinks : plainLinks(this.links, values),
       droppedAttributes: lost.attributes,
       droppedEvents: lost.events,
       droppedLinks: lost.links,
       weight: 1,
       traceState: this.shared.state
-    })
+    }
+  }
+
+  /** What the span's `Classify` makes of a success; the status message, or `undefined` when it is one. */
+  private judge(value: unknown): string | undefined {
+    const classify = Context.getOrUndefined(this.annotations, Classify)
+    if (classify === undefined) return undefined
+    try {
+      const verdict = classify(value)
+      if (verdict === undefined) return undefined
+      if (!this.held?.has("error.type")) this.force("error.type", this.home.values().text(verdict.type, maxType))
+      return firstLine(this.home.values().text(verdict.message ?? verdict.type, maxType))
+    } catch {
+      return undefined
+    }
   }
 
   /** Records why the span failed; the status message, or `undefined` when it was only interrupted. */
@@ -122,23 +175,41 @@ export class RecordedSpan extends LocalSpan {
       this.force("effect.fiber.interrupted", true)
       return undefined
     }
-    const error = Cause.squash(cause)
-    if (error instanceof FailedStatus) {
-      if (!this.held?.has("error.type")) this.force("error.type", error.type)
-      return firstLine(error.message)
+    const values = this.home.values()
+    const first = Cause.squash(cause)
+    if (first instanceof FailedStatus) {
+      if (!this.held?.has("error.type")) this.force("error.type", first.type)
+      return firstLine(values.text(first.message, maxType))
     }
-    const failure = describe(error)
+    const main = describe(first, values)
     // Whoever knows better (an HTTP status, a SQLSTATE) has set it already.
-    if (!this.held?.has("error.type")) this.force("error.type", failure.type)
-    const attributes: Record<string, unknown> = { "exception.type": failure.type, "exception.message": failure.message }
-    if (failure.stack !== undefined) attributes["exception.stacktrace"] = failure.stack
-    const happened = this.happened ??= []
-    if (happened.length >= limits.events) {
-      happened.length = limits.events - 1
-      this.losses.events++
+    if (!this.held?.has("error.type")) this.force("error.type", main.type)
+    let count = 0
+    for (const reason of cause.reasons) {
+      if (reason._tag === "Interrupt" || ++count > maxExceptions) continue
+      const error = reason._tag === "Fail" ? reason.error : reason.defect
+      const failure = error === first ? main : describe(error, values)
+      // Expected failures and defects are told apart by Effect's own words for them.
+      const attributes: Record<string, unknown> = {
+        "exception.type": failure.type,
+        "exception.message": failure.message,
+        "effect.cause": reason._tag === "Fail" ? "fail" : "die"
+      }
+      if (failure.stack !== undefined) attributes["exception.stacktrace"] = failure.stack
+      this.exception({ name: "exception", time, attributes })
     }
-    happened.push({ name: "exception", time, attributes })
-    return failure.status
+    return main.status
+  }
+
+  /** An exception takes the place of another event rather than be left out. */
+  private exception(event: SpanEvent): void {
+    const happened = this.happened ??= []
+    const { eventCount } = this.home.values().limits
+    if (happened.length >= eventCount) {
+      this.losses.events += happened.length - Math.max(0, eventCount - 1)
+      happened.length = Math.max(0, eventCount - 1)
+    }
+    happened.push(event)
   }
 
   private get losses(): { attributes: number; events: number; links: number } {
@@ -151,6 +222,9 @@ export class RecordedSpan extends LocalSpan {
   }
 }
 
+/** The attribute of a span that was still open when its backend closed. */
+const unfinished = "span.unfinished"
+const maxType = 256
 const nothingLost = { attributes: 0, events: 0, links: 0 }
 const noAttributes: ReadonlyMap<string, unknown> = new Map()
 const noEvents: ReadonlyArray<SpanEvent> = Object.freeze([])
@@ -162,12 +236,12 @@ const parentIdOf = (parent: EffectTracer.AnySpan): string | undefined => {
   return isSpanId(id) ? id : undefined
 }
 
-const plainLinks = (links: ReadonlyArray<EffectTracer.SpanLink>): ReadonlyArray<SpanLinkData> => {
+const plainLinks = (links: ReadonlyArray<EffectTracer.SpanLink>, values: Values): ReadonlyArray<SpanLinkData> => {
   const out: Array<SpanLinkData> = []
   for (const { attributes, span } of links) {
     const traceId = span.traceId.toLowerCase().padStart(32, "0")
     const spanId = span.spanId.toLowerCase()
-    if (isTraceId(traceId) && isSpanId(spanId)) out.push({ traceId, spanId, attributes: plainRecord(attributes) })
+    if (isTraceId(traceId) && isSpanId(spanId)) out.push({ traceId, spanId, attributes: values.record(attributes, values.limits.attributePerLinkCount) })
   }
   return out
 }

@@ -1,6 +1,7 @@
-import { cut, limits, plain } from "./values.ts"
+import { cut, type Values } from "./values.ts"
 
 const lineLength = 256
+const stackLength = 8192
 
 /** A failed span's error, in words. */
 export interface Failure {
@@ -27,22 +28,23 @@ export class FailedStatus {
   }
 }
 
-/** What can be said about any thrown or failed value. Never throws, whatever its getters do. */
-export const describe = (error: unknown): Failure => {
+/** What can be said about any thrown or failed value, without secrets. Never throws, whatever its getters do. */
+export const describe = (error: unknown, values: Values): Failure => {
   try {
+    const valueLength = values.limits.attributeValueLength
     if (typeof error !== "object" || error === null) {
-      const message = String(plain(error) ?? error)
+      const message = values.text(typeof error === "bigint" || typeof error === "number" ? String(values.plain("", error)) : String(error), valueLength)
       return { type: error === null ? "null" : typeof error, message, stack: undefined, status: firstLine(message) }
     }
     const { _tag: tag, message: said, name, stack } = error as { readonly [K in "_tag" | "message" | "name" | "stack"]?: unknown }
     const named = text(name)
     const own = named === "Error" ? undefined : named
-    const type = cut(own ?? text(tag) ?? named ?? error.constructor?.name ?? "Object", lineLength)
-    const message = typeof said === "string" ? cut(said, limits.valueLength) : error instanceof Error ? "" : String(plain(error) ?? "")
+    const type = values.text(own ?? text(tag) ?? named ?? error.constructor?.name ?? "Object", lineLength)
+    const message = typeof said === "string" ? values.text(said, valueLength) : error instanceof Error ? "" : String(values.plain("", error) ?? "")
     return {
       type,
       message,
-      stack: typeof stack === "string" ? cut(stack, limits.stackLength) : undefined,
+      stack: typeof stack === "string" ? values.text(stack, stackLength) : undefined,
       status: firstLine(message === "" ? type : `${type}: ${message}`)
     }
   } catch {

@@ -1,88 +1,191 @@
-/** Limits of one span: OpenTelemetry SDK "Span Limits" with its defaults, and a length limit of our own (OTel has none). */
-export const limits = {
-  attributes: 128,
-  events: 128,
-  links: 128,
-  attributesPerEvent: 128,
-  /** UTF-16 code units of a string value. */
-  valueLength: 4096,
-  stackLength: 8192,
-  /** Elements of an array value. */
-  elements: 128
-} as const
+import type { Entry, Scrubber } from "../../redaction/internal/Scrubber.ts"
+import { redacted } from "../../redaction/internal/scan.ts"
+import type { SpanLimits } from "../SpanLimits.ts"
 
+/** Elements of an array value. */
+const maxElements = 128
 /** Values inside a structured attribute that are looked at; the rest is left out. */
 const maxNodes = 1000
 
-/**
- * An attribute value as exporters may keep it: a string, number, boolean, bigint, or an array of them that nobody else holds.
- * Other objects become JSON. `undefined` means that there is nothing to record. Never throws.
- */
-export const plain = (value: unknown): unknown => {
-  switch (typeof value) {
-    case "string":
-      return value.length > limits.valueLength ? cut(value, limits.valueLength) : value
-    case "number":
-    case "boolean":
-    case "bigint":
-      return value
-    case "object":
-      return value === null ? undefined : plainObject(value)
-    case "symbol":
-      return cut(String(value), limits.valueLength)
-    case "function":
-      return "[function]"
-    default:
-      return undefined
-  }
-}
+/** Values as exporters may keep them: within the limits, without secrets, and nobody else's. Never throws. */
+export class Values {
+  readonly limits: SpanLimits
+  private readonly scrubber: Scrubber | undefined
+  private nodes = 0
+  private readonly path: Array<object> = []
 
-const plainObject = (value: object): unknown => {
-  try {
-    if (!Array.isArray(value)) return asText(value)
+  constructor(limits: SpanLimits, scrubber: Scrubber | undefined) {
+    this.limits = limits
+    this.scrubber = scrubber
+  }
+
+  /**
+   * An attribute value: a string, number, boolean, bigint, or an array of them. Other objects become JSON. `undefined` means that there is
+   * nothing to record.
+   */
+  plain(name: string, value: unknown): unknown {
+    if (value === undefined || value === null) return undefined
+    const { scrubber } = this
+    const entry = scrubber?.entry(name)
+    if (scrubber !== undefined && entry !== undefined) {
+      if (scrubber.hasRules && scrubber.isHidden(name, value)) return redacted
+      // Of a secret it may be said that there is one.
+      if (entry.secret && typeof value !== "boolean" && value !== "") return redacted
+    }
+    switch (typeof value) {
+      case "string":
+        return this.string(entry, value)
+      case "boolean":
+        return value
+      case "number":
+      case "bigint":
+        return scrubber?.isCard(value) === true ? redacted : value
+      case "object":
+        return this.object(name, entry, value)
+      case "symbol":
+        return this.string(entry, String(value))
+      default:
+        return "[function]"
+    }
+  }
+
+  /** The name of an attribute as it may be kept. */
+  name(name: string): string {
+    return this.scrubber === undefined ? name : this.scrubber.entry(name).shown
+  }
+
+  /** Attributes of an event or a link: a copy of at most `count` of them. */
+  record(attributes: Readonly<Record<string, unknown>> | undefined, count: number): Readonly<Record<string, unknown>> {
+    if (attributes === undefined) return noAttributes
+    try {
+      // A spread is one step for the engine; then only what is not plain yet is touched.
+      const out: Record<string, unknown> = { ...attributes }
+      let kept = 0
+      for (const key in out) {
+        const value = out[key]
+        const plain = this.plain(key, value)
+        const name = this.name(key)
+        if (plain === undefined || key === "__proto__" || ++kept > count) delete out[key]
+        else if (name !== key) {
+          delete out[key]
+          out[name] = plain
+        } else if (plain !== value) out[key] = plain
+      }
+      return out
+    } catch {
+      return unreadable
+    }
+  }
+
+  /** A text of the toolkit's own, such as an exception's message, cut to `length`. */
+  text(text: string, length: number): string {
+    return cut(this.scrubber === undefined ? text : this.scrubber.bare(text, length), length)
+  }
+
+  private string(entry: Entry | undefined, text: string): string {
+    const { attributeValueLength } = this.limits
+    const clean = entry === undefined ? text : this.scrubber!.text(entry, text, attributeValueLength)
+    return clean.length > attributeValueLength ? cut(clean, attributeValueLength) : clean
+  }
+
+  private object(name: string, entry: Entry | undefined, value: object): unknown {
+    this.nodes = maxNodes
+    this.path.length = 0
+    try {
+      if (!Array.isArray(value)) return this.asText(name, entry, value)
+      const out: Array<unknown> = []
+      for (let i = 0; i < value.length && i < maxElements; i++) {
+        const item: unknown = value[i]
+        // OpenTelemetry has no arrays of arrays; a gap would shift the positions of its neighbours.
+        if (typeof item === "object" && item !== null) out.push(this.asText(name, entry, item))
+        // ["--password", "…"]
+        else if (i > 0 && this.announces(value[i - 1])) out.push(redacted)
+        else out.push(this.plain(name, item) ?? "null")
+      }
+      return out
+    } catch {
+      return "[unreadable]"
+    }
+  }
+
+  private announces(item: unknown): boolean {
+    return typeof item === "string" && item.length > 2 && item.startsWith("-") && !item.includes("=") && this.scrubber?.entry(item).secret === true
+  }
+
+  private asText(name: string, entry: Entry | undefined, value: object): string {
+    if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString()
+    const copy = value instanceof Error ? `${value.name}: ${value.message}` : this.copy(name, value, 0)
+    if (typeof copy === "string") return this.string(entry, copy)
+    // Its values are clean; what was cut may still be long.
+    return cut(JSON.stringify(copy) ?? Object.prototype.toString.call(value), this.limits.attributeValueLength)
+  }
+
+  /** A value inside a structure, ready for JSON. */
+  private copy(name: string, value: unknown, depth: number): unknown {
+    if (--this.nodes < 0) return undefined
+    if (typeof value !== "object" || value === null) {
+      if (value === null) return null
+      const plain = typeof value === "function" || typeof value === "symbol" ? undefined : this.plain(name, value)
+      return typeof plain === "bigint" ? String(plain) : plain
+    }
+    const { scrubber } = this
+    if (depth > 0 && scrubber !== undefined && (scrubber.isHidden(name, value) || scrubber.entry(name).secret)) return redacted
+    if (depth >= this.limits.depth) return "[…]"
+    if (this.path.includes(value)) return "[circular]"
+    this.path.push(value)
+    const out = this.structure(name, value, depth)
+    this.path.pop()
+    return out
+  }
+
+  private structure(name: string, value: object, depth: number): unknown {
+    const { toJSON } = value as { readonly toJSON?: unknown }
+    if (typeof toJSON === "function") {
+      const json: unknown = toJSON.call(value, name)
+      return json === value ? this.fields(value, depth) : this.copy(name, json, depth + 1)
+    }
+    if (value instanceof Error) return this.plain(name, `${value.name}: ${value.message}`)
+    if (Array.isArray(value) || value instanceof Set) return this.items(name, value, depth)
+    return this.fields(value instanceof Map ? objectOf(value) : value, depth)
+  }
+
+  private items(name: string, items: Iterable<unknown>, depth: number): ReadonlyArray<unknown> {
     const out: Array<unknown> = []
-    for (let i = 0; i < value.length && i < limits.elements; i++) {
-      const item: unknown = value[i]
-      // OpenTelemetry has no arrays of arrays; a gap would shift the positions of its neighbours.
-      out.push(typeof item === "object" && item !== null ? asText(item) : plain(item) ?? "null")
+    let before: unknown
+    for (const item of items) {
+      if (out.length >= maxElements || this.nodes <= 0) break
+      out.push(this.announces(before) ? redacted : this.copy(name, item, depth + 1) ?? null)
+      before = item
     }
     return out
-  } catch {
-    return "[unreadable]"
+  }
+
+  private fields(value: object, depth: number): Record<string, unknown> {
+    // Without a prototype `__proto__` is a key like any other.
+    const out: Record<string, unknown> = Object.create(null)
+    for (const key of Object.keys(value)) {
+      if (this.nodes <= 0) break
+      let inner: unknown
+      try {
+        inner = this.copy(key, (value as Record<string, unknown>)[key], depth + 1)
+      } catch {
+        inner = "[unreadable]"
+      }
+      if (inner === undefined) continue
+      out[cut(this.name(key), this.limits.attributeValueLength)] = inner
+    }
+    return out
   }
 }
 
-const asText = (value: object): string => {
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString()
-  if (value instanceof Error) return cut(`${value.name}: ${value.message}`, limits.valueLength)
-  let nodes = 0
-  const text = JSON.stringify(value, (_key, inner: unknown) => {
-    if (++nodes > maxNodes) return undefined
-    if (typeof inner === "string" && inner.length > limits.valueLength) return cut(inner, limits.valueLength)
-    if (typeof inner === "bigint") return String(inner)
-    if (Array.isArray(inner) && inner.length > limits.elements) return inner.slice(0, limits.elements)
-    return inner
-  })
-  return cut(text ?? Object.prototype.toString.call(value), limits.valueLength)
-}
-
-/** Attributes of an event or a link: a copy within the limits. Never throws. */
-export const plainRecord = (attributes: Readonly<Record<string, unknown>> | undefined): Readonly<Record<string, unknown>> => {
-  if (attributes === undefined) return noAttributes
-  try {
-    // A spread is one step for the engine; then only what is not plain yet is touched.
-    const out: Record<string, unknown> = { ...attributes }
-    let count = 0
-    for (const key in out) {
-      const value = out[key]
-      const kept = plain(value)
-      if (kept === undefined || key === "__proto__" || ++count > limits.attributesPerEvent) delete out[key]
-      else if (kept !== value) out[key] = kept
-    }
-    return out
-  } catch {
-    return unreadable
+const objectOf = (map: ReadonlyMap<unknown, unknown>): object => {
+  const out: Record<string, unknown> = Object.create(null)
+  let count = 0
+  for (const [key, value] of map) {
+    if (++count > maxElements) break
+    out[String(key)] = value
   }
+  return out
 }
 
 const unreadable: Readonly<Record<string, unknown>> = Object.freeze({ "otel.attributes": "[unreadable]" })
