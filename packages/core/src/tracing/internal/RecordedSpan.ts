@@ -62,9 +62,10 @@ export class RecordedSpan extends LocalSpan {
   attribute(key: string, value: unknown): void {
     if (this.status._tag === "Ended") return
     const values = this.home.values()
-    const plain = values.plain(key, value)
+    const entry = values.entry(key)
+    const plain = values.plain(key, value, entry)
     if (plain === undefined) return
-    const name = values.name(key)
+    const name = entry === undefined ? key : entry.shown
     const held = this.held ??= new Map()
     if (held.size < values.limits.attributeCount || held.has(name)) held.set(name, plain)
     else this.losses.attributes++

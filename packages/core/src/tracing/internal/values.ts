@@ -23,10 +23,9 @@ export class Values {
    * An attribute value: a string, number, boolean, bigint, or an array of them. Other objects become JSON. `undefined` means that there is
    * nothing to record.
    */
-  plain(name: string, value: unknown): unknown {
+  plain(name: string, value: unknown, entry: Entry | undefined = this.scrubber?.entry(name)): unknown {
     if (value === undefined || value === null) return undefined
     const { scrubber } = this
-    const entry = scrubber?.entry(name)
     if (scrubber !== undefined && entry !== undefined) {
       if (scrubber.hasRules && scrubber.isHidden(name, value)) return redacted
       // Of a secret it may be said that there is one.
@@ -49,9 +48,9 @@ export class Values {
     }
   }
 
-  /** The name of an attribute as it may be kept. */
-  name(name: string): string {
-    return this.scrubber === undefined ? name : this.scrubber.entry(name).shown
+  /** What is known of a name; `undefined` when nothing is to be taken out. */
+  entry(name: string): Entry | undefined {
+    return this.scrubber?.entry(name)
   }
 
   /** Attributes of an event or a link: a copy of at most `count` of them. */
@@ -63,8 +62,9 @@ export class Values {
       let kept = 0
       for (const key in out) {
         const value = out[key]
-        const plain = this.plain(key, value)
-        const name = this.name(key)
+        const entry = this.entry(key)
+        const plain = this.plain(key, value, entry)
+        const name = entry?.shown ?? key
         if (plain === undefined || key === "__proto__" || ++kept > count) delete out[key]
         else if (name !== key) {
           delete out[key]
@@ -172,7 +172,7 @@ export class Values {
         inner = "[unreadable]"
       }
       if (inner === undefined) continue
-      out[cut(this.name(key), this.limits.attributeValueLength)] = inner
+      out[cut(this.entry(key)?.shown ?? key, this.limits.attributeValueLength)] = inner
     }
     return out
   }
