@@ -33,6 +33,8 @@ export * as IdGenerator from "./tracing/IdGenerator.ts"
 export * as ObservabilityTracer from "./tracing/ObservabilityTracer.ts"
 export * as Propagation from "./tracing/Propagation.ts"
 export type * from "./tracing/SpanData.ts"
+export * as Redaction from "./redaction/Redaction.ts"
+export type { SpanLimits } from "./tracing/SpanLimits.ts"
 export * as Spans from "./tracing/Spans.ts"
 
 // History

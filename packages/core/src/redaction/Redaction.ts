@@ -1,6 +1,6 @@
 import { Values } from "../tracing/internal/values.ts"
 import * as SpanLimits from "../tracing/SpanLimits.ts"
-import { type RedactionRule, Scrubber } from "./internal/Scrubber.ts"
+import { compile, type RedactionRule } from "./internal/Scrubber.ts"
 
 export type { RedactionRule }
 
@@ -43,13 +43,3 @@ export const make = (input: RedactionInput = {}): Redactor => {
     isSecret: (name) => scrubber?.entry(name).secret ?? false
   }
 }
-
-/** `undefined` when nothing is to be taken out. */
-export const compile = (input: RedactionInput): Scrubber | undefined =>
-  input.enabled === false ? undefined : new Scrubber({
-    names: input.names ?? [],
-    allow: input.allow ?? [],
-    emails: input.emails ?? true,
-    addresses: input.addresses ?? false,
-    rules: input.rules ?? []
-  })

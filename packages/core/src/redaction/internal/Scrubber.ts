@@ -140,3 +140,16 @@ export class Scrubber {
 
 /** Statements have at least so many characters, most other values have fewer. */
 const mayBeSql = (text: string): boolean => text.length > 16
+
+/** Options that may be left out. */
+type Given = { readonly [K in keyof ScrubberOptions]?: ScrubberOptions[K] } & { readonly enabled?: boolean }
+
+/** The scrubber of some settings; `undefined` when nothing is to be taken out. */
+export const compile = (given: Given): Scrubber | undefined =>
+  given.enabled === false ? undefined : new Scrubber({
+    names: given.names ?? [],
+    allow: given.allow ?? [],
+    emails: given.emails ?? true,
+    addresses: given.addresses ?? false,
+    rules: given.rules ?? []
+  })
