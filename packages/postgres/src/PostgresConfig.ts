@@ -33,6 +33,11 @@ export interface PostgresOptions {
   readonly synchronousCommit?: boolean
   /** `false`: writes only, and leaves `MetricsHistory` and `TraceHistory` to another backend. Default `true`. */
   readonly history?: boolean
+  /**
+   * `false`: leaves packing to the other processes on the same schema. Of those that may, one works at a time; frames that nobody
+   * packs stay readable and take ten times the room. Default `true`.
+   */
+  readonly packing?: boolean
 }
 
 /** Whole days, 1 to 36,500. */
@@ -75,6 +80,7 @@ export interface PostgresConfig {
   readonly flushInterval: number
   readonly batchSize: number
   readonly history: boolean
+  readonly packing: boolean
 }
 
 /** The arrays of one statement are cut once per trace, which grows with the square of the batch. */
@@ -109,7 +115,7 @@ export const resolve = (
     yield* checkInteger("batchSize", batchSize, 1, 100_000)
     const flushInterval = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
     yield* checkInteger("flushInterval", Math.round(flushInterval), 10, 86_400_000)
-    return { name, names, target, retentionDays, retention, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true }
+    return { name, names, target, retentionDays, retention, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true, packing: options.packing ?? true }
   })
 
 /** A reload may shorten or lengthen `retentionDays` under fixed layers: roll-ups follow what lies below them. */

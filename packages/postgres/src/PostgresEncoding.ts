@@ -140,7 +140,7 @@ export const frames = (batch: ReadonlyArray<MetricFrame>): FrameColumns => {
   const quantiles = batch.map(quantileValues)
   const of = <A>(pick: (frame: MetricFrame) => A) => batch.map(pick)
   return {
-    ts: Float64Array.from(batch, (frame) => frame.endTime),
+    ts: Float64Array.from(batch, (frame) => Math.round(frame.endTime)),
     span: Float64Array.from(batch, (frame) => Math.max(0, Math.round(frame.endTime - frame.startTime))),
     sources: Int32Array.from(batch, (frame) => frame.sources),
     counters: { ...slices(of((frame) => frame.counters.values)), ...narrowed(flat(of((frame) => frame.counters.values))) },
@@ -158,6 +158,37 @@ export const frames = (batch: ReadonlyArray<MetricFrame>): FrameColumns => {
       sums: flat(of((frame) => frame.summaries.sums))
     },
     quantiles: { ...slices(quantiles), values: flat(quantiles) }
+  }
+}
+
+export interface ExemplarColumns {
+  /** Milliseconds since the epoch. */
+  readonly times: Float64Array
+  readonly kinds: Int16Array
+  /** The series' place in the lane's list of its kind, from 0. */
+  readonly places: Int32Array
+  readonly buckets: Int16Array
+  readonly values: Float64Array
+  readonly traceIds: ReadonlyArray<string>
+  readonly spanIds: BigInt64Array
+}
+
+/** Most exemplars of one batch. */
+const maxExemplars = 1_000
+
+/** Of too many exemplars every so-manieth: they are examples. */
+export const exemplars = (batch: ReadonlyArray<MetricFrame>): ExemplarColumns => {
+  const all = batch.flatMap((frame) => frame.exemplars).filter((one) => /^[0-9a-f]{32}$/.test(one.traceId) && Number.isFinite(one.time))
+  const every = Math.ceil(all.length / maxExemplars)
+  const kept = all.filter((_, i) => i % every === 0)
+  return {
+    times: Float64Array.from(kept, (one) => one.time),
+    kinds: Int16Array.from(kept, (one) => (one.series.definition.type === "histogram" ? kinds.histograms : kinds.counters)),
+    places: Int32Array.from(kept, (one) => one.series.index),
+    buckets: Int16Array.from(kept, (one) => one.bucket),
+    values: Float64Array.from(kept, (one) => one.value),
+    traceIds: kept.map((one) => one.traceId),
+    spanIds: BigInt64Array.from(kept, (one) => toInt8(one.spanId))
   }
 }
 

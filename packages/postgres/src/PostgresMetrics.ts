@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { fence, type Lane, type Link } from "./internal/Lane.ts"
 import { type Partitioned, type Sql, sqlNames } from "./internal/names.ts"
-import { float8s, int2s, int4s, texts, uuids } from "./internal/parameters.ts"
+import { float8s, int2s, int4s, int8s, texts, uuids } from "./internal/parameters.ts"
 import { dayOf } from "./internal/partitions.ts"
+import { SumGrid } from "./internal/SumGrid.ts"
 import type { Session } from "./internal/session.ts"
 import * as Encoding from "./PostgresEncoding.ts"
 import type { Names } from "./PostgresConfig.ts"
@@ -24,16 +25,21 @@ export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> =>
   const t = sqlNames(options.names)
   const sql = insertFrames(t)
   const registry = new Registry(t, options)
+  const grid = new SumGrid()
   return {
-    export: (batch, attempt) =>
-      Effect.as(
-        options.lane.send(attempt, (link) =>
-          Effect.map(registry.register(link, batch), () => {
-            const columns = Encoding.frames(batch)
-            return { sql, parameters: parameters(columns), partitions: () => partitionsOf(batch) }
-          })),
-        Exporter.complete
-      ),
+    export: (given, attempt) =>
+      Effect.suspend(() => {
+        const batch = grid.cut(attempt.number, given)
+        return Effect.as(
+          options.lane.send(attempt, (link) =>
+            Effect.map(registry.register(link, batch), () => ({
+              sql,
+              parameters: parameters(Encoding.frames(batch), Encoding.exemplars(batch)),
+              partitions: () => partitionsOf(batch)
+            }))),
+          Exporter.complete
+        )
+      }),
     giveUp: options.lane.giveUp
   }
 }
@@ -62,10 +68,17 @@ summaries as (
   insert into ${t.summary_frame} (ts, seq, span_ms, lane, sources, item, counts, sums, quantiles)
   select ts, $2::int8, span_ms, lane, sources, item, ($29::float8[])[s1:s2], ($30::float8[])[s1:s2], ($31::float8[])[q1:q2]
   from f where s2 >= s1
+),
+exemplars as (
+  insert into ${t.exemplar} (ts, lane, series, bucket, value, trace_id, span_id)
+  select to_timestamp(e.ts / 1000.0::float8), lane.id, seg.series[e.place - seg.pos + 1], e.bucket, e.value, e.trace_id, e.span_id
+  from lane, unnest($32::float8[], $33::int2[], $34::int4[], $35::int2[], $36::float8[], $37::uuid[], $38::int8[])
+    as e(ts, kind, place, bucket, value, trace_id, span_id)
+  join ${t.lane_series} seg on seg.lane = $1::int4 and seg.kind = e.kind and seg.pos <= e.place and seg.pos + cardinality(seg.series) > e.place
 )
 select id from lane`
 
-const parameters = (c: Encoding.FrameColumns): ReadonlyArray<unknown> => [
+const parameters = (c: Encoding.FrameColumns, e: Encoding.ExemplarColumns): ReadonlyArray<unknown> => [
   float8s(c.ts),
   float8s(c.span),
   int4s(c.sources),
@@ -82,12 +95,20 @@ const parameters = (c: Encoding.FrameColumns): ReadonlyArray<unknown> => [
   float8s(c.histograms.maxs),
   float8s(c.summaries.counts),
   float8s(c.summaries.sums),
-  float8s(c.quantiles.values)
+  float8s(c.quantiles.values),
+  float8s(e.times),
+  int2s(e.kinds),
+  int4s(e.places),
+  int2s(e.buckets),
+  float8s(e.values),
+  uuids(e.traceIds),
+  int8s(e.spanIds)
 ]
 
 const partitionsOf = (batch: ReadonlyArray<MetricFrame>): ReadonlyMap<Partitioned, ReadonlySet<string>> => {
   const days = new Set(batch.map((frame) => dayOf(frame.endTime)))
-  return new Map([["metric_frame", days], ["histogram_frame", days], ["summary_frame", days]] as const)
+  const exemplars = new Set(batch.flatMap((frame) => frame.exemplars.map(({ time }) => dayOf(time))))
+  return new Map([["metric_frame", days], ["histogram_frame", days], ["summary_frame", days], ["exemplar", exemplars]] as const)
 }
 
 /** Series per statement. */

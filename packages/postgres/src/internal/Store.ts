@@ -10,6 +10,7 @@ import { migrate, SchemaConflict } from "../migrations/index.ts"
 import type { PostgresConfig } from "../PostgresConfig.ts"
 import { describe } from "./errors.ts"
 import { partitioned } from "./names.ts"
+import * as Packing from "./packing/service.ts"
 import * as Partitions from "./partitions.ts"
 import * as Session from "./session.ts"
 
@@ -40,6 +41,7 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
   Effect.gen(function*() {
     let ready = false
     let problem: string | undefined
+    let packing: string | undefined
     const stale = yield* Latch.make(true)
 
     const withSession: Store["withSession"] = (use) =>
@@ -106,11 +108,21 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
       Effect.forever
     )
     yield* Effect.forkScoped(life)
+    if (config.packing) {
+      yield* Effect.forkScoped(Packing.run({
+        names: config.names,
+        withSession,
+        isReady: () => ready,
+        onProblem: (cause) => {
+          packing = cause === undefined ? undefined : `packing: ${problemOf(cause)}`
+        }
+      }))
+    }
 
     return {
       config,
       timeout,
-      state: () => ({ ready, problem }),
+      state: () => ({ ready, problem: problem ?? packing }),
       gate: Effect.suspend(() => (ready ? Effect.void : Effect.fail(Exporter.unavailable(problem ?? "not connected yet")))),
       recheck: () => {
         if (!ready) return

@@ -55,6 +55,7 @@ export const configOf = (target: Session.Target, names: Names, more: Partial<Pos
   flushInterval: 5_000,
   batchSize: 100,
   history: true,
+  packing: false,
   ...more
 })
 

@@ -61,3 +61,16 @@ export const everything = (target: Session.Target, names: Names) =>
 
 export const countOf = (target: Session.Target, names: Names, ...tables: ReadonlyArray<string>) =>
   Effect.forEach(tables, (table) => Effect.map(ask(target, `select count(*)::int4 as n from ${names.schema}.obs_${table}`), (rows) => rows[0]!["n"] as number))
+
+/** A roll-up's values as `series col start value`, with `start` in seconds since the epoch. */
+export const rollups = (target: Session.Target, names: Names, table: "rollup_minute" | "rollup_hour" | "rollup_day", step: number) =>
+  Effect.map(
+    ask(
+      target,
+      `select p.series, p.col::int4 as col, extract(epoch from p.ts)::float8 + (p.first + v.i - 1) * ${step} as start, v.value
+        from ${names.schema}.obs_${table} p
+        cross join lateral unnest(${names.schema}.obs_values(p.base, p.slope, p.unit, p.divisor, p.n, p.bits, p.delta, p.absent, p.words, p.raw)) with ordinality as v(value, i)
+        where v.value <> 'NaN'`
+    ),
+    (rows) => new Map(rows.map((row) => [`${row["series"]} ${row["col"]} ${row["start"]}`, row["value"] as number]))
+  )

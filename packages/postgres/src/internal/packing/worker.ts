@@ -24,12 +24,12 @@ export interface Pass {
  * ago. Every lane's hour and every instance's day is one transaction that holds the worker's lock: a crash leaves it as it was,
  * and of several processes one works. The lock ends with the transaction, so that a transaction pooler keeps it too.
  */
-export const pass = (session: Session, names: Names, options: { readonly now?: number; readonly grace?: number } = {}): Effect.Effect<Pass, SqlError> =>
+export const pass = (session: Session, names: Names, options: { readonly now?: number } = {}): Effect.Effect<Pass, SqlError> =>
   Effect.gen(function*() {
     const t = sqlNames(names)
     const now = options.now ?? (yield* serverTime(session))
     const done = { hours: 0, days: 0 }
-    const hours = yield* waiting(session, t, floor(now - (options.grace ?? grace), hour))
+    const hours = yield* waiting(session, t, floor(now - (grace), hour))
     yield* Partitions.ensure(session, names, partitionsOf(["metric_segment", "metric_pack"], hours))
     for (const one of hours) {
       if (!(yield* alone(session, names, packHour(session, t, one)))) return { ...done, yielded: true }
@@ -46,7 +46,7 @@ export const pass = (session: Session, names: Names, options: { readonly now?: n
   })
 
 /** Frames of an hour may still be on their way for this long; those that come later are packed by themselves. */
-const grace = 120_000
+export const grace = 120_000
 
 const floor = (time: number, step: number): number => Math.floor(time / step) * step
 
