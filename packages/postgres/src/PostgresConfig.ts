@@ -35,7 +35,7 @@ export interface PostgresOptions {
   readonly history?: boolean
   /**
    * `false`: leaves packing to the other processes on the same schema. Of those that may, one works at a time; frames that nobody
-   * packs stay readable and take ten times the room. Default `true`.
+   * packs stay readable and take ten times the room. Default `false` until the history reads packed rows.
    */
   readonly packing?: boolean
 }
@@ -115,7 +115,7 @@ export const resolve = (
     yield* checkInteger("batchSize", batchSize, 1, 100_000)
     const flushInterval = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
     yield* checkInteger("flushInterval", Math.round(flushInterval), 10, 86_400_000)
-    return { name, names, target, retentionDays, retention, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true, packing: options.packing ?? true }
+    return { name, names, target, retentionDays, retention, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true, packing: options.packing ?? false }
   })
 
 /** A reload may shorten or lengthen `retentionDays` under fixed layers: roll-ups follow what lies below them. */

@@ -4,7 +4,7 @@ import type { Names } from "../PostgresConfig.ts"
 export const tables = [
   "migration", "settings", "resource", "family", "series", "lane", "lane_series",
   "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part",
-  "metric_segment", "metric_pack", "rollup_minute", "rollup_hour", "rollup_day", "exemplar"
+  "metric_segment", "metric_pack", "metric_pack_hour", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "exemplar"
 ] as const
 export type Table = (typeof tables)[number]
 
@@ -15,7 +15,8 @@ export const partitionedBy = {
   summary_frame: "day",
   trace_part: "day",
   metric_segment: "day",
-  metric_pack: "day",
+  metric_pack_hour: "day",
+  metric_pack_day: "day",
   exemplar: "day",
   rollup_minute: "month",
   rollup_hour: "year",

@@ -25,11 +25,13 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
     ts timestamptz not null, id int8 not null default nextval(${t.rowId}), lane int4 not null, hours int2 not null, format int2 not null,
     firsts int4[] not null, counts int4[] not null, offsets int4[] not null, steps int4[] not null, spans int8[] not null,
     primary key (ts, id)) partition by range (ts)`,
-  // `part` tells columns of one series apart that a lane lists twice.
+  // `part` tells columns of one series apart that a lane lists twice. Hours stand apart from days, so that their room comes back.
   `create table ${t.metric_pack} (
     ts timestamptz not null, segment int8 not null, base int8 not null, slope int8 not null, unit int8 not null, divisor float8 not null,
-    series int4 not null, col int2 not null, part int2 not null, ${packed},
-    primary key (series, ts, segment, col, part)) partition by range (ts)`,
+    series int4 not null, col int2 not null, part int2 not null, hours int2 not null, ${packed},
+    primary key (series, ts, segment, col, part, hours)) partition by list (hours)`,
+  `create table ${t.metric_pack_hour} partition of ${t.metric_pack} for values in (1) partition by range (ts)`,
+  `create table ${t.metric_pack_day} partition of ${t.metric_pack} for values in (24) partition by range (ts)`,
   `create index on ${t.metric_pack} (segment)`,
   ...[t.rollup_minute, t.rollup_hour, t.rollup_day].map((table) =>
     `create table ${table} (

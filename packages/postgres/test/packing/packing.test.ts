@@ -190,10 +190,10 @@ layer(Database.layer, { excludeTestServices: true })("packing", (it) => {
       yield* packAt(target, names, midnight + day + 2 * hour)
       const packed = yield* partitions
       assert.notInclude(packed, `obs_metric_frame_p${digits}`)
-      assert.include(packed, `obs_metric_pack_p${digits}`)
+      assert.include(packed, `obs_metric_pack_day_p${digits}`)
       yield* withSession(target, (session) => dropExpired(session, names, (table) => (table.startsWith("rollup") ? 700 : 2)))
       const kept = yield* partitions
-      assert.notInclude(kept, `obs_metric_pack_p${digits}`)
+      assert.notInclude(kept, `obs_metric_pack_day_p${digits}`)
       assert.include(kept, `obs_rollup_minute_p${digits.slice(0, 6)}`)
       // What comes after its day is gone is packed, dropped with the next pass, and does not replace the roll-up.
       const before = yield* rollups(target, names, "rollup_hour", 3_600)

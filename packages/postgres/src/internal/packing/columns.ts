@@ -59,8 +59,11 @@ export const columnOf = (row: Row): Column => {
 /** Writes the column's values into `out`, the one at index `first` to place `at + first`. */
 export const spread = (one: Column, out: Float64Array, at = 0): Float64Array => unpack(one.packed, out, at + one.first)
 
-const insert = (table: string, owner: "segment" | "resource"): string => {
-  const part = owner === "segment" ? { name: ", part", value: ", u.part::int2" } : { name: "", value: "" }
+/** Hours of a segment whose columns stand in the table. */
+const hours = { metric_pack_hour: 1, metric_pack_day: 24 } as const
+
+const insert = (table: string, owner: "segment" | "resource", length?: number): string => {
+  const part = length === undefined ? { name: "", value: "" } : { name: ", part, hours", value: `, u.part::int2, ${length}` }
   return `insert into ${table}
       (ts, ${owner}, series, col${part.name}, first, n, bits, delta, absent, base, slope, unit, divisor, words, raw)
     select $1::timestamptz, $2::int8, u.series, u.col${part.value}, u.first, u.n, u.bits, u.flags & 1 <> 0, u.flags & 2 <> 0,
@@ -78,13 +81,13 @@ const maxWords = 200_000
 export const store = (
   session: Session,
   t: Sql,
-  table: "metric_pack" | "rollup_minute" | "rollup_hour" | "rollup_day",
+  table: keyof typeof hours | "rollup_minute" | "rollup_hour" | "rollup_day",
   ts: number,
   owner: number | bigint,
   columns: ReadonlyArray<Column>
 ): Effect.Effect<void, SqlError> =>
   Effect.gen(function*() {
-    const sql = insert(t[table], table === "metric_pack" ? "segment" : "resource")
+    const sql = table in hours ? insert(t[table], "segment", hours[table as keyof typeof hours]) : insert(t[table], "resource")
     for (let from = 0; from < columns.length;) {
       let to = from
       let size = 0

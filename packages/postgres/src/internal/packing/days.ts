@@ -75,7 +75,7 @@ export const packDay = (session: Session, t: Sql, { resource, start }: ResourceD
         `delete from ${t.metric_pack} where ${within} and segment = any($3::int8[]) and series = any($4::int4[])`,
         [...range, int8s(BigInt64Array.from(old, ({ id }) => id)), ids]
       )
-      for (const { columns, segment } of work.packs) yield* store(session, t, "metric_pack", start, segment, columns)
+      for (const { columns, segment } of work.packs) yield* store(session, t, "metric_pack_day", start, segment, columns)
       yield* rollUp(session, t, { resource, start }, ids, work.rollups)
     }
     yield* session.query(

@@ -53,7 +53,7 @@ export const packHour = (session: Session, t: Sql, { lane, start }: LaneHour): E
       const list = kinds.get(plan.kind) ?? []
       for (const places of cut(list, frames.keys.size)) {
         const matrix = yield* read(session, plan, range, places, frames)
-        yield* pack(matrix, places, frames.keys.size, parts, plan, (columns) => store(session, t, "metric_pack", start, segment, columns))
+        yield* pack(matrix, places, frames.keys.size, parts, plan, (columns) => store(session, t, "metric_pack_hour", start, segment, columns))
       }
     }
     for (const table of [t.metric_frame, t.histogram_frame, t.summary_frame]) {

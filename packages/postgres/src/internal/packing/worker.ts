@@ -10,7 +10,8 @@ import type { Session } from "../session.ts"
 import { day, loose, packDay } from "./days.ts"
 import { hour, packHour, waiting } from "./hours.ts"
 
-const hot = ["metric_frame", "histogram_frame", "summary_frame"] as const
+/** Whose rows move on to another table. */
+const passing = ["metric_frame", "histogram_frame", "summary_frame", "metric_pack_hour"] as const
 
 export interface Pass {
   readonly hours: number
@@ -30,18 +31,18 @@ export const pass = (session: Session, names: Names, options: { readonly now?: n
     const now = options.now ?? (yield* serverTime(session))
     const done = { hours: 0, days: 0 }
     const hours = yield* waiting(session, t, floor(now - (grace), hour))
-    yield* Partitions.ensure(session, names, partitionsOf(["metric_segment", "metric_pack"], hours))
+    yield* Partitions.ensure(session, names, partitionsOf(["metric_segment", "metric_pack_hour"], hours))
     for (const one of hours) {
       if (!(yield* alone(session, names, packHour(session, t, one)))) return { ...done, yielded: true }
       done.hours++
     }
     const days = yield* loose(session, t, floor(now - hour, day))
-    yield* Partitions.ensure(session, names, partitionsOf(["metric_segment", "metric_pack", "rollup_minute", "rollup_hour", "rollup_day"], days))
+    yield* Partitions.ensure(session, names, partitionsOf(["metric_segment", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day"], days))
     for (const one of days) {
       if (!(yield* alone(session, names, packDay(session, t, one)))) return { ...done, yielded: true }
       done.days++
     }
-    yield* Partitions.dropEmptied(session, names, hot)
+    yield* Partitions.dropEmptied(session, names, passing)
     return { ...done, yielded: false }
   })
 
