@@ -87,3 +87,22 @@ it.effect("numbers that would delete everything or wait for ever are refused", (
     for (const flushInterval of [0, 1, Infinity]) assert.strictEqual((yield* refused({ flushInterval })).field, "flushInterval")
     assert.strictEqual((yield* refused({ name: " " })).field, "name")
   }))
+
+it.effect("each layer lives as long as told, a roll-up at least as long as what it sums up", () =>
+  Effect.gen(function*() {
+    const daysOf = (options: Partial<PostgresOptions>) =>
+      Effect.map(resolve({ connection, ...options }, settings), (config) => {
+        const retention = config.retention()
+        return (["metric_frame", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "trace_part"] as const).map(retention)
+      })
+    assert.deepStrictEqual(yield* daysOf({}), [90, 90, 90, 730, 3_650, 90])
+    assert.deepStrictEqual(yield* daysOf({ retentionDays: 5_000 }), [5_000, 5_000, 5_000, 5_000, 5_000, 5_000])
+    assert.deepStrictEqual(yield* daysOf({ retentionDays: 30, retention: { raw: 7, minute: 60, hour: 60 } }), [7, 7, 60, 60, 3_650, 30])
+    // What is not given follows what is.
+    assert.deepStrictEqual(yield* daysOf({ retentionDays: 30, retention: { minute: 800 } }), [30, 30, 800, 800, 3_650, 30])
+    const wrong = (retention: NonNullable<PostgresOptions["retention"]>) => Effect.map(refused({ retention }), (error) => error.field)
+    assert.strictEqual(yield* wrong({ raw: 91 }), "retention.raw")
+    assert.strictEqual(yield* wrong({ raw: 7, minute: 6 }), "retention.minute")
+    assert.strictEqual(yield* wrong({ minute: 30, day: 20 }), "retention.day")
+    for (const raw of [0, -1, 0.5, NaN, Infinity]) assert.strictEqual(yield* wrong({ raw }), "retention.raw")
+  }))

@@ -2,8 +2,8 @@ import type { MetricFrame, Series } from "@effect-observability/core"
 import { bucketsOf } from "../PostgresEncoding.ts"
 
 /**
- * Puts the sums, least and greatest values of histograms on a decimal grid a thousandth of the smallest bucket wide (a
- * microsecond for the usual buckets of seconds): as decimals they pack to a third. What a sum loses is carried into the series' next
+ * Puts the sums, least and greatest values of histograms on a decimal grid (a microsecond for the usual buckets of
+ * seconds): as decimals they pack to a third. What a sum loses is carried into the series' next
  * frame, so that the total over time is off by less than one step of the grid; least values go down, greatest up.
  *
  * A batch that is tried again starts from the same remainders and gives the same frames.
@@ -53,8 +53,12 @@ const onGrid = (value: number, divisor: number, away: (value: number) => number)
   return away(value * divisor) / divisor
 }
 
-/** Steps per unit: a thousand in the smallest bucket's leading digit, 1 to a thousand million. */
+/**
+ * Steps per unit, a power of ten: a million, more where the smallest bucket has fewer than a thousand of these steps, fewer where
+ * it holds more than a million.
+ */
 const divisorOf = (series: Series): number => {
-  const least = bucketsOf(series.definition).find((bound) => bound > 0)
-  return least === undefined ? 1e6 : 10 ** Math.min(9, Math.max(0, 3 - Math.floor(Math.log10(least))))
+  const least = bucketsOf(series.definition).find((bound) => bound > 0) ?? 1
+  const magnitude = Math.floor(Math.log10(least))
+  return 10 ** Math.min(9, Math.max(0, 6 - Math.max(0, magnitude), 3 - magnitude))
 }
