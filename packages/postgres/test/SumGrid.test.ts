@@ -5,7 +5,7 @@ import { SumGrid } from "../src/internal/SumGrid.ts"
 import { Latency } from "./support/database.ts"
 import { Series4 } from "./support/frames.ts"
 
-const frameOf = (store: Series4, observed: ReadonlyArray<number>, metric = Latency) =>
+const frameOf = (store: Series4, observed: ReadonlyArray<number>, metric: MetricDefinition.MetricDefinition = Latency) =>
   store.frame(0, 1_000, [{ metric, ...(metric === Latency ? { labels: { route: "/" } } : {}), observed }])
 
 describe("the grid of histogram sums", () => {
