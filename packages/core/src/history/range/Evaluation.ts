@@ -5,7 +5,7 @@ import type { Block, Grid } from "./Block.ts"
 import { invalid, labelOf, type RangePlan } from "./plan.ts"
 import { histogramQuantile, joined } from "./quantile.ts"
 import { type RangeFunction, rangeLimits, type RangeResult } from "./RangeQuery.ts"
-import { longestHold, type SampleFunction, Samples } from "./Samples.ts"
+import { longestHold, Means, Samples } from "./Samples.ts"
 import { Extremes, Totals } from "./Totals.ts"
 
 /**
@@ -70,7 +70,9 @@ export class Evaluation {
   private readonly groups = new Map<string, Group>()
   private readonly layouts = new Map<string, Layout>()
   private bucketCells = 0
-  private readonly folds = new Map<Reading, Totals | Extremes | Samples>()
+  /** The group of each label set, for means: over the values of a label set first, then over the label sets of a group. */
+  private readonly labelSets = new Map<string, { readonly index: number; readonly group: number }>()
+  private readonly folds = new Map<Reading, Totals | Extremes | Samples | Means>()
 
   constructor(plan: RangePlan, type: MetricType) {
     this.plan = plan
@@ -80,6 +82,12 @@ export class Evaluation {
   /** The cell of a series; for `buckets` the first of `bounds.length + 1`. */
   cellOf(reading: Reading, labels: Labels, bounds: ReadonlyArray<number> = []): number {
     const group = this.groupOf(labels)
+    if (reading === "value" && this.plan.function === "avg") {
+      const key = JSON.stringify(entriesOf(labels))
+      let set = this.labelSets.get(key)
+      if (set === undefined) this.labelSets.set(key, set = { index: this.labelSets.size, group: group.index })
+      return set.index
+    }
     if (reading !== "buckets") return group.index
     const key = `${group.index}:${bounds.join()}`
     let layout = this.layouts.get(key)
@@ -93,7 +101,7 @@ export class Evaluation {
 
   /** Fails when the answer would be larger than one may be. Before the first block. */
   get check(): Effect.Effect<void, HistoryError> {
-    const cells = Math.max(this.groups.size, this.bucketCells)
+    const cells = Math.max(this.groups.size, this.bucketCells, this.labelSets.size)
     return cells * this.plan.points > rangeLimits.cells
       ? invalid("groupBy", `leaves ${this.groups.size} series at ${this.plan.points} times, more than one answer holds: group by fewer labels, or use a longer step`)
       : Effect.void
@@ -117,25 +125,35 @@ export class Evaluation {
   }
 
   private groupOf(labels: Labels): Group {
-    const names = this.plan.groupBy ?? Object.keys(labels).sort()
-    const entries = names.map((name) => [name, labelOf(labels, name)] as const).filter(([, value]) => value !== "")
+    const entries = entriesOf(labels, this.plan.groupBy)
     const key = JSON.stringify(entries)
     let group = this.groups.get(key)
     if (group === undefined) this.groups.set(key, group = { index: this.groups.size, labels: Object.fromEntries(entries) })
     return group
   }
 
-  private foldOf(reading: Reading): Totals | Extremes | Samples {
+  private foldOf(reading: Reading): Totals | Extremes | Samples | Means {
     const grid: Grid = this.plan
     const cells = this.groups.size
     switch (reading) {
       case "value":
-        return new Samples(grid, cells, this.plan.function as SampleFunction, this.type === "upDownCounter")
+        return this.samples(grid, cells)
       case "min":
       case "max":
         return new Extremes(grid, cells, reading)
       default:
         return new Totals(grid, reading === "buckets" ? this.bucketCells : cells)
+    }
+  }
+
+  private samples(grid: Grid, cells: number): Samples | Means {
+    switch (this.plan.function) {
+      case "avg":
+        return new Means(grid, this.labelSets.size)
+      case "last":
+        return new Samples(grid, cells, this.type === "upDownCounter" ? "sum" : "newest")
+      default:
+        return new Samples(grid, cells, this.plan.function as "min" | "max" | "sum" | "count")
     }
   }
 
@@ -157,10 +175,25 @@ export class Evaluation {
     }
     const fold = [...this.folds.values()][0]
     if (fold === undefined) return new Float64Array(size).fill(NaN)
-    if (fold instanceof Samples) return fold.finish()
-    if (fold instanceof Extremes) return fold.values
+    if (fold instanceof Means) return this.means(fold, size)
+    if (!(fold instanceof Totals)) return fold.values
     const scale = this.plan.function === "rate" ? 1000 / window : 1
     return fold.values.map((value, i) => (fold.seen[i] === 0 ? NaN : value * scale))
+  }
+
+  private means(means: Means, size: number): Float64Array {
+    const { points } = this.plan
+    const sums = new Float64Array(size)
+    const counts = new Float64Array(size)
+    for (const { group, index } of this.labelSets.values()) {
+      for (let w = 0; w < points; w++) {
+        const value = means.at(index * points + w)
+        if (value !== value) continue
+        sums[group * points + w]! += value
+        counts[group * points + w]! += 1
+      }
+    }
+    return sums.map((sum, i) => sum / counts[i]!)
   }
 
   private quantiles(totals: Totals | undefined, size: number): Float64Array {
@@ -179,6 +212,10 @@ export class Evaluation {
     return out
   }
 }
+
+/** The labels that are present, in one order. */
+const entriesOf = (labels: Labels, names: ReadonlyArray<string> = Object.keys(labels).sort()): ReadonlyArray<readonly [string, string]> =>
+  names.map((name) => [name, labelOf(labels, name)] as const).filter(([, value]) => value !== "")
 
 /** Leaves at each time only the `k` greatest values; of equals the ones that come first in `order`. */
 const keepGreatest = (values: Float64Array, order: ReadonlyArray<number>, points: number, k: number): void => {

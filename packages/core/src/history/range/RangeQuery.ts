@@ -9,7 +9,7 @@ import type { MetricType } from "../../metrics/MetricDefinition.ts"
  * | `increase`, `rate` | sum of the increases; per second | - | of the number of observations |
  * | `sum` | as `increase` | sum over the series of the value at that time | sum of the observed values |
  * | `count` | - | how many series have a value at that time | number of observations |
- * | `avg` | - | mean over the series of the mean in the window | sum of the values over their number |
+ * | `avg` | - | mean over the label sets of the mean in the window | sum of the values over their number |
  * | `min`, `max` | - | least, greatest value in the window | of the observed values (histogram) |
  * | `last` | - | newest value (gauge), sum over the series of the newest (up-down counter) | - |
  * | `quantile` | - | - | from the buckets (histogram), linear within one |
