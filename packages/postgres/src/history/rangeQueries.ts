@@ -2,8 +2,12 @@ import { type HistoryError, MetricRange, type MetricsHistory, type RangeResult }
 import * as Effect from "effect/Effect"
 import type { Sql } from "../internal/names.ts"
 import type { Ask } from "./ask.ts"
-import { frameBlocks } from "./frameBlocks.ts"
+import { joined } from "./pieces.ts"
+import { layers, readPieces } from "./readPieces.ts"
 import { select, type SelectedSeries } from "./selection.ts"
+
+/** Shorter ranges are read from the samples themselves. Milliseconds. */
+const longRange = 6 * 3_600_000
 
 export const queryRange = (ask: Ask, t: Sql): MetricsHistory["Service"]["queryRange"] => (query) =>
   Effect.gen(function*() {
@@ -15,9 +19,15 @@ export const queryRange = (ask: Ask, t: Sql): MetricsHistory["Service"]["queryRa
     const evaluation = new MetricRange.Evaluation(plan, type)
     const cells = new Map(series.map((one) => [one.id, evaluation.cellOf(readings[0]!, one.labels, one.bounds)]))
     yield* evaluation.check
-    const cellOf = (one: SelectedSeries) => cells.get(one.id)!
     for (const reading of readings) {
-      for (const block of yield* frameBlocks(ask, t, reading, series, cellOf, from, to)) evaluation.add(reading, block)
+      const pieces = yield* readPieces(ask, t, {
+        reading, type, series, from, to, function: plan.function, layer: layerOf(plan, to - from), cellOf: (one: SelectedSeries) => cells.get(one.id)!
+      })
+      for (const block of reading === "value" ? joined(pieces) : pieces) evaluation.add(reading, block)
     }
     return evaluation.result()
   }) satisfies Effect.Effect<RangeResult, HistoryError>
+
+/** The coarsest roll-up whose places the windows do not cut, when the range is long. */
+const layerOf = ({ start, step, window }: MetricRange.RangePlan, range: number) =>
+  range < longRange ? undefined : layers.findLast((layer) => start % layer.step === 0 && step % layer.step === 0 && window % layer.step === 0)

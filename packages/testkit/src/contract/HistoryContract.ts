@@ -5,11 +5,17 @@ import * as Stream from "effect/Stream"
 import { FrameMaker, type Happening } from "./FrameMaker.ts"
 import { equal, type Law, type LawBroken } from "./Law.ts"
 
+/** Every law counts seconds from here. */
+const t0 = 1_790_000_000_000 - (1_790_000_000_000 % 3_600_000)
+
 /** How frames come into a store, past recorder and pipe. */
 export class HistoryProbe extends Context.Service<HistoryProbe, {
   /** Stores the frames of one process; every call is another process. */
   readonly write: (frames: readonly [MetricFrame, ...ReadonlyArray<MetricFrame>]) => Effect.Effect<void>
-}>()("@effect-observability/testkit/HistoryProbe") {}
+}>()("@effect-observability/testkit/HistoryProbe") {
+  /** A full hour; the contract's frames lie in the two hours after it. Milliseconds since the epoch. */
+  static readonly time = t0
+}
 
 type History = MetricsHistory["Service"]
 type Steps = Generator<Effect.Effect<any, LawBroken>, void, any>
@@ -21,8 +27,6 @@ const law = (name: string, check: (history: History, probe: HistoryProbe["Servic
   })
 })
 
-/** A full hour; every law counts seconds from here. */
-const t0 = 1_790_000_000_000 - (1_790_000_000_000 % 3_600_000)
 const at = (seconds: number) => t0 + seconds * 1000
 
 type Interval = readonly [from: number, to: number, ...happenings: ReadonlyArray<Happening>]

@@ -4,9 +4,13 @@ export interface Block {
   readonly ends: Float64Array
   /** Its length in milliseconds; 0 for a single moment. */
   readonly spans: Float64Array
-  /** The cell each column belongs to; several columns may share one. */
-  readonly cells: Int32Array
-  /** `ends.length` rows of `cells.length` columns; `NaN` where there is none. */
+  readonly columns: ReadonlyArray<BlockColumn>
+}
+
+export interface BlockColumn {
+  /** The cell its values belong to; several columns may share one. */
+  readonly cell: number
+  /** One per interval; `NaN` where there is none. */
   readonly values: Float64Array
   /** For means over roll-ups: how many samples each value is the sum of; left out, one. */
   readonly weights?: Float64Array

@@ -1,33 +1,41 @@
-import type { Block, Grid } from "./Block.ts"
+import type { Block, BlockColumn, Grid } from "./Block.ts"
 
 /** A value is taken to hold for twice the interval it came with, so that one late or lost frame makes no gap; at most this long. */
 export const longestHold = 600_000
 
 /**
- * Calls `visit` for every column and time with a value in the window, or one that still holds. Rows `low` to `high` (exclusive)
- * lie in the window, `newest` is the last with a value; a row before `low` is one that is held.
+ * Calls `visit` for every column and time with a value in the window, or one that still holds. Values `low` to `high`
+ * (exclusive) lie in the window, `newest` is the last there is; one that is held lies before the window, alone.
  */
 const eachWindow = (
-  { cells, ends, spans, values }: Block,
+  { columns, ends, spans }: Block,
   { points, start, step, window }: Grid,
-  visit: (at: number, column: number, low: number, high: number, newest: number, held: boolean) => void
+  visit: (at: number, column: BlockColumn, low: number, high: number, newest: number, held: boolean, inWindow: boolean) => void
 ): void => {
-  const width = cells.length
+  const lows = new Int32Array(points)
+  const highs = new Int32Array(points)
   for (let w = 0, low = 0, high = 0; w < points; w++) {
     const time = start + w * step
     while (high < ends.length && ends[high]! <= time) high++
     while (low < high && ends[low]! <= time - window) low++
-    if (high === 0) continue
-    for (let column = 0; column < width; column++) {
+    lows[w] = low
+    highs[w] = high
+  }
+  for (const column of columns) {
+    const { values } = column
+    for (let w = 0; w < points; w++) {
+      const low = lows[w]!
+      const high = highs[w]!
+      if (high === 0) continue
       let newest = high - 1
       // A series that came later, or had no value yet.
-      while (newest >= low && Number.isNaN(values[newest * width + column]!)) newest--
+      while (newest >= low && Number.isNaN(values[newest]!)) newest--
       const inWindow = newest >= low
       if (!inWindow) newest = high - 1
-      if (Number.isNaN(values[newest * width + column]!)) continue
+      if (Number.isNaN(values[newest]!)) continue
       const span = spans[newest]!
-      const held = time - ends[newest]! < (span > 0 ? Math.min(2 * span, longestHold) : window)
-      if (inWindow || held) visit(cells[column]! * points + w, column, inWindow ? low : newest, high, newest, held)
+      const held = start + w * step - ends[newest]! < (span > 0 ? Math.min(2 * span, longestHold) : window)
+      if (inWindow || held) visit(column.cell * points + w, column, inWindow ? low : newest, high, newest, held, inWindow)
     }
   }
 }
@@ -48,19 +56,16 @@ export class Samples {
   }
 
   add(block: Block): void {
-    const { ends, values } = block
-    const width = block.cells.length
-    eachWindow(block, this.grid, (at, column, low, high, newest, held) => {
-      const value = values[newest * width + column]!
+    eachWindow(block, this.grid, (at, { values }, low, high, newest, held) => {
       switch (this.name) {
         case "sum":
         case "count":
-          if (held) this.put(at, this.name === "sum" ? value : 1)
+          if (held) this.put(at, this.name === "sum" ? values[newest]! : 1)
           return
         case "newest":
-          return this.replace(at, value, ends[newest]!)
+          return this.replace(at, values[newest]!, block.ends[newest]!)
         default:
-          for (let i = low; i < high; i++) this.compare(at, values[i * width + column]!)
+          for (let i = low; i < high; i++) this.compare(at, values[i]!)
       }
     })
   }
@@ -100,19 +105,16 @@ export class Means {
   }
 
   add(block: Block): void {
-    const { ends, values, weights } = block
-    const width = block.cells.length
-    const { start, step, points, window } = this.grid
-    eachWindow(block, this.grid, (at, column, low, high) => {
-      if (ends[low]! <= start + (at % points) * step - window) return
+    eachWindow(block, this.grid, (at, { values, weights }, low, high, _newest, _held, inWindow) => {
+      if (!inWindow) return
       for (let i = low; i < high; i++) {
-        const value = values[i * width + column]!
+        const value = values[i]!
         if (value !== value) continue
         this.sums[at]! += value
-        this.counts[at]! += weights === undefined ? 1 : weights[i * width + column]!
+        this.counts[at]! += weights === undefined ? 1 : weights[i]!
       }
     })
-    this.held.add(weights === undefined ? block : { ...block, values: values.map((value, i) => value / weights[i]!) })
+    this.held.add({ ...block, columns: block.columns.map(averaged) })
   }
 
   /** Of one cell at one time; `NaN` when there is none. */
@@ -120,3 +122,6 @@ export class Means {
     return this.counts[index]! > 0 ? this.sums[index]! / this.counts[index]! : this.held.values[index]!
   }
 }
+
+const averaged = (column: BlockColumn): BlockColumn =>
+  column.weights === undefined ? column : { cell: column.cell, values: column.values.map((value, i) => value / column.weights![i]!) }

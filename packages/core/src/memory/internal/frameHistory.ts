@@ -62,13 +62,15 @@ const blockOf = (
 ): MetricRange.Block => {
   // A column per series, or one per bucket of each.
   const columns = series.flatMap((one, i) =>
-    Array.from({ length: reading === "buckets" ? one.definition.buckets!.length + 1 : 1 }, (_, b) => ({ one, cell: first[i]! + b, b }))
+    Array.from({ length: reading === "buckets" ? one.definition.buckets!.length + 1 : 1 }, (_, b) => ({
+      cell: first[i]! + b,
+      values: Float64Array.from(frames, (frame) => read(reading, type === "summary" ? frame.summaries : frame.histograms, frame, one.index, b))
+    }))
   )
   return {
     ends: Float64Array.from(frames, (frame) => frame.endTime),
     spans: Float64Array.from(frames, (frame) => frame.endTime - frame.startTime),
-    cells: Int32Array.from(columns, ({ cell }) => cell),
-    values: Float64Array.from(frames.flatMap((frame) => columns.map(({ b, one }) => read(reading, type === "summary" ? frame.summaries : frame.histograms, frame, one.index, b))))
+    columns
   }
 }
 
