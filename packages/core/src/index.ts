@@ -35,6 +35,7 @@ export * as Propagation from "./tracing/Propagation.ts"
 export type * from "./tracing/SpanData.ts"
 export * as Redaction from "./redaction/Redaction.ts"
 export type { SpanLimits } from "./tracing/SpanLimits.ts"
+export * as Sampler from "./tracing/sampling/Sampler.ts"
 export * as Spans from "./tracing/Spans.ts"
 
 // History

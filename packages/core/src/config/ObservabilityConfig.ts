@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type { Sampler, SamplerName } from "../tracing/sampling/Sampler.ts"
 import { decode } from "./internal/decode.ts"
 import { environment } from "./internal/environment.ts"
 
@@ -37,6 +38,8 @@ export interface ObservabilitySettings {
     readonly enabled: boolean
     /** 0 to 1. */
     readonly sampleRate: number
+    /** What decides about traces; made of `sampleRate` unless one was given. */
+    readonly sampler: Sampler
     readonly otelEndpoint: string | undefined
     readonly sentryDsn: Redacted.Redacted<string> | undefined
     readonly ignoredPaths: ReadonlyArray<string>
@@ -94,8 +97,10 @@ export interface ObservabilityInput {
     readonly serviceName?: string
     readonly serviceVersion?: string
     readonly serviceInstance?: string
-    /** Default 1. */
+    /** Share of the traces kept, for a sampler given by name or not at all. Default 1. */
     readonly sampleRate?: number
+    /** A `Sampler`, or OpenTelemetry's name of one. Default `"parentbased_traceidratio"`. */
+    readonly sampler?: Sampler | SamplerName
     readonly otelEndpoint?: string
     readonly sentryDsn?: string | Redacted.Redacted<string>
     /** Default `["/metrics", "/health"]`. */

@@ -2,9 +2,10 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import { imbalance } from "../pipe/Ledger.ts"
 import { worst } from "./Health.ts"
+import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
 import type { ComponentReport, ServiceResource, Telemetry } from "./Telemetry.ts"
 
-/** Everything an operator asks first: is it healthy, what waits where, what was lost and why. */
+/** Everything an operator asks first: is it healthy, what waits where, what was lost or sampled out and why. */
 export interface DiagnosticsReport {
   /** The worst of the components; `"up"` when there is none. */
   readonly status: ComponentReport["status"]
@@ -17,6 +18,7 @@ export interface DiagnosticsReport {
     /** Definitions that could not be used: what is recorded into them is refused. */
     readonly problems: ReadonlyArray<string>
   }
+  readonly sampling: SamplingReport
   /** Books that do not balance; always empty unless there is a bug in this toolkit. */
   readonly imbalances: ReadonlyArray<string>
 }
@@ -35,6 +37,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     resource: telemetry.resource,
     components,
     metrics: { series, refusals: telemetry.store.refusals(), problems: telemetry.store.problems() },
+    sampling: telemetry.sampling(),
     imbalances: components.flatMap((component) =>
       component.signals.flatMap((signal) => {
         const wrong = imbalance(signal.ledger)

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { ObservabilitySettings } from "../config/ObservabilityConfig.ts"
+import type { ConfigurationError, ObservabilitySettings } from "../config/ObservabilityConfig.ts"
 import type { MetricDefinition, MetricDefinitionError } from "../metrics/MetricDefinition.ts"
 import type { MetricFrame } from "../metrics/MetricFrame.ts"
 import type { MetricsRecorder } from "../metrics/MetricsRecorder.ts"
@@ -11,6 +11,8 @@ import type { MetricStore } from "../metrics/MetricStore.ts"
 import type { BatchProcessor, Policy } from "../pipe/BatchProcessor.ts"
 import type { Exporter } from "../pipe/Exporter.ts"
 import type { LedgerSnapshot } from "../pipe/Ledger.ts"
+import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
+import type { Sampler } from "../tracing/sampling/Sampler.ts"
 import type { SpanData } from "../tracing/SpanData.ts"
 import type { Tracer } from "../tracing/Tracer.ts"
 import type { Diagnostics } from "./Diagnostics.ts"
@@ -91,6 +93,10 @@ export class Telemetry extends Context.Service<Telemetry, {
     readonly exporter: Exporter<SpanData>
     readonly policy?: Partial<Policy<SpanData>>
   }) => Effect.Effect<BatchProcessor<SpanData>, never, Scope.Scope>
+  /** Another sampler from the next trace on; what is held goes on under the former one. Fails when its settings are wrong. */
+  readonly setSampler: (sampler: Sampler) => Effect.Effect<void, ConfigurationError>
+  /** The books of sampling. */
+  readonly sampling: () => SamplingReport
   /** Flushes every backend, side by side, and waits for all of them. */
   readonly flush: Effect.Effect<void>
   readonly reports: () => ReadonlyArray<ComponentReport>

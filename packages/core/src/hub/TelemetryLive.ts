@@ -5,12 +5,13 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as EffectTracer from "effect/Tracer"
-import { ObservabilityConfig } from "../config/ObservabilityConfig.ts"
+import { ConfigurationError, ObservabilityConfig } from "../config/ObservabilityConfig.ts"
 import { make as makeStore } from "../metrics/MetricStore.ts"
 import * as Recorder from "../metrics/MetricsRecorder.ts"
 import * as StandardMetrics from "../metrics/StandardMetrics.ts"
 import { IdGenerator } from "../tracing/IdGenerator.ts"
 import * as Spans from "../tracing/ObservabilityTracer.ts"
+import { isSampler, type Sampler } from "../tracing/sampling/Sampler.ts"
 import { Tracer } from "../tracing/Tracer.ts"
 import * as Tracing from "../tracing/Tracer.ts"
 import { Diagnostics, diagnose } from "./Diagnostics.ts"
@@ -37,6 +38,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       instance: settings.service.instance === "" ? yield* newInstance : settings.service.instance,
       env: settings.env
     }
+    const monotonicMillis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
     const store = makeStore(
       {
         maxSeriesPerMetric: settings.metrics.maxSeriesPerMetric,
@@ -51,9 +53,14 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const listeners = new Map<string, Listener>()
     const claims = new Map<string, string>()
     let spanListeners: ReadonlyArray<Listener> = []
+    let sampler: Sampler | undefined
     const reports = (): ReadonlyArray<ComponentReport> => [...listeners.values()].map(reportOf)
-    const self = new SelfMetrics(store, reports)
-    const budget = new Pipes.ShutdownBudget(() => Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
+    const self = new SelfMetrics(store, reports, () => {
+      // A trace whose first span never ends would otherwise wait until another span does.
+      effectTracer.expire()
+      return effectTracer.report()
+    })
+    const budget = new Pipes.ShutdownBudget(monotonicMillis)
 
     const register: Telemetry["Service"]["register"] = (listener) =>
       Effect.acquireRelease(
@@ -75,6 +82,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
         }),
         () =>
           Effect.sync(() => {
+            // The last to listen gets what was held; its own queue drains after this.
+            if (spanListeners.length === 1 && spanListeners[0] === listener) effectTracer.release()
             listeners.delete(listener.name)
             spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
           })
@@ -113,6 +122,13 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       claim,
       exportFrames: Pipes.exportFrames({ store, settings: () => settings, self, budget }),
       exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget }),
+      setSampler: (wanted) =>
+        wanted.problems.length === 0
+          ? Effect.sync(() => {
+            sampler = wanted
+          })
+          : Effect.fail(new ConfigurationError({ problems: wanted.problems.map((message) => ({ path: "sampler", message })) })),
+      sampling: () => effectTracer.report(),
       flush,
       reports,
       refreshSelfMetrics: () => self.refresh()
@@ -131,9 +147,10 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     }
     const effectTracer = Spans.make({
       active: () => spanListeners.length > 0 && settings.enabled && settings.tracing.enabled,
-      sampleRate: () => settings.tracing.sampleRate,
+      sampler: () => sampler ?? settings.tracing.sampler,
       onEnd,
-      ids: yield* IdGenerator
+      ids: yield* IdGenerator,
+      now: monotonicMillis
     })
 
     return Context.make(Telemetry, telemetry).pipe(
@@ -167,6 +184,8 @@ const reportOf = (listener: Listener): ComponentReport => {
 const sameSettings = (one: unknown, other: unknown): boolean => {
   if (Object.is(one, other)) return true
   if (Redacted.isRedacted(one) && Redacted.isRedacted(other)) return Redacted.value(one) === Redacted.value(other)
+  // Functions inside cannot be compared; the description has every setting.
+  if (isSampler(one) && isSampler(other)) return one.description === other.description
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false
   const keys = Object.keys(one)
   return keys.length === Object.keys(other).length &&

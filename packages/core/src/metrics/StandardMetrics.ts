@@ -113,6 +113,14 @@ export const LedgerImbalance = M.counter("obs_ledger_imbalance_total", {
   help: "Times the books of a queue did not balance; above zero it is a bug in effect-observability",
   labelNames: ["backend", "signal"]
 })
+export const SampledOut = M.counter("obs_spans_sampled_out_total", {
+  help: "Spans that ended and were not kept, by decision of the sampler"
+})
+export const HeldSpans = M.gauge("obs_spans_held", { help: "Spans waiting until it is decided whether their trace is kept" })
+export const DecidedEarly = M.counter("obs_traces_decided_early_total", {
+  help: "Traces decided before their first span ended, because a bound was reached",
+  labelNames: ["reason"]
+})
 export const Series = M.gauge("obs_series", { help: "Series held by the metric store" })
 
 /** All of them (the document's `get_all_metrics`). */
@@ -138,5 +146,8 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   QueueAge,
   RejectedRecords,
   LedgerImbalance,
+  SampledOut,
+  HeldSpans,
+  DecidedEarly,
   Series
 ]

@@ -1,5 +1,5 @@
 import * as Context from "effect/Context"
-import { TraceId } from "./internal/TraceId.ts"
+import { hex32 } from "./internal/hex.ts"
 
 /**
  * Where trace and span ids come from: uniformly random 32-bit words, signed or not. It need not be unpredictable, only unlikely
@@ -64,4 +64,7 @@ export const fromCrypto = (): IdGenerator => new Xoshiro128(globalThis.crypto.ge
 const processIds = fromCrypto()
 
 /** 32 random lower-case hex digits, never all zero: for request ids and the like. */
-export const hexId = (ids: IdGenerator): string => TraceId.random(ids).hex
+export const hexId = (ids: IdGenerator): string => {
+  const [a, b, c, d] = [ids.next(), ids.next(), ids.next(), ids.next()]
+  return hex32(a, b, c, (a | b | c | d) === 0 ? 1 : d)
+}

@@ -1,22 +1,29 @@
 import * as Context from "effect/Context"
+import * as Fiber from "effect/Fiber"
+import * as LogLevel from "effect/LogLevel"
 import type * as EffectTracer from "effect/Tracer"
+import * as Tracer from "effect/Tracer"
 import { IdGenerator } from "./IdGenerator.ts"
+import { Decision } from "./internal/Decision.ts"
 import { LocalSpan, type SpanOptions } from "./internal/LocalSpan.ts"
-import { RatioSampler } from "./internal/ratio.ts"
+import { LocalTrace } from "./internal/LocalTrace.ts"
 import { RecordedSpan } from "./internal/RecordedSpan.ts"
 import { SpanHome } from "./internal/SpanHome.ts"
-import { TraceId } from "./internal/TraceId.ts"
-import { UnrecordedSpan } from "./internal/UnrecordedSpan.ts"
+import { UnrecordedSpan, type UnrecordedSink } from "./internal/UnrecordedSpan.ts"
 import { Values } from "./internal/values.ts"
 import { compile } from "../redaction/internal/Scrubber.ts"
 import { isTraceId, TraceState } from "./Propagation.ts"
+import { Sampling, type SamplingReport } from "./sampling/internal/Sampling.ts"
+import { always, type Sampler } from "./sampling/Sampler.ts"
 import type { SpanData } from "./SpanData.ts"
 import * as SpanLimits from "./SpanLimits.ts"
 
+export type { SamplingReport } from "./sampling/internal/Sampling.ts"
+
 export interface TracerOptions {
-  /** Share of the traces that begin here and are kept, 0 to 1; read for each of them. A parent's decision is always followed. */
-  readonly sampleRate: () => number
-  /** Takes every ended span that was kept, in the step that ends it. It must not throw. */
+  /** Decides which traces are kept, `always` unless told; read for each trace that begins here. */
+  readonly sampler?: () => Sampler
+  /** Takes every ended span that is kept, when its trace is decided. It must not throw. */
   readonly onEnd: (span: SpanData) => void
   /** What spans keep of what they are given; read at every use. By default the default limits and redaction. */
   readonly values?: () => Values
@@ -24,10 +31,12 @@ export interface TracerOptions {
   readonly active: () => boolean
   /** Where ids come from; the program's generator by default. */
   readonly ids?: IdGenerator
+  /** Milliseconds that never fall, for samplers that limit or wait. */
+  readonly now: () => number
 }
 
 /** The tracer to install as Effect's `Tracer.Tracer`. It has no `context` hook: a step inside a span costs nothing more. */
-export const make = (options: TracerOptions): EffectTracer.Tracer => new ObservabilityTracer(options)
+export const make = (options: TracerOptions): ObservabilityTracer => new ObservabilityTracer(options)
 
 /**
  * Whether a span that begins a trace under this tracer could be kept: `false` while nobody listens. Instrumentation may then
@@ -37,41 +46,98 @@ export const isActive = (tracer: EffectTracer.Tracer): boolean => !(tracer insta
 
 const defaultValues = new Values(SpanLimits.defaults, compile({}))
 
-class ObservabilityTracer implements EffectTracer.Tracer {
+/** Effect's tracer for a hub: it owns ids and sampling, and hands over what ends. */
+export class ObservabilityTracer implements EffectTracer.Tracer {
   readonly active: () => boolean
-  private readonly sampleRate: () => number
-  private readonly home: SpanHome
   private readonly ids: IdGenerator
-  private readonly ratio = new RatioSampler()
+  private readonly sampling: Sampling
+  private readonly home: SpanHome
+  private readonly unrecorded: UnrecordedSink
 
   constructor(options: TracerOptions) {
     this.active = options.active
-    this.sampleRate = options.sampleRate
-    this.home = new SpanHome(options.values ?? (() => defaultValues), options.onEnd)
     this.ids = options.ids ?? Context.get(Context.empty(), IdGenerator)
+    this.sampling = new Sampling({
+      sampler: options.sampler ?? (() => always),
+      now: options.now,
+      ids: this.ids,
+      keep: options.onEnd
+    })
+    this.home = new SpanHome(
+      options.values ?? (() => defaultValues),
+      (data, span) => this.sampling.end(data, span.trace, isLocalRoot(span))
+    )
+    this.unrecorded = () => this.sampling.endUnrecorded()
   }
 
   span(request: SpanOptions): EffectTracer.Span {
     const parent = request.parent._tag === "Some" ? request.parent.value : undefined
-    const inherited = parent === undefined ? undefined : traceOf(parent)
     if (!this.active()) {
       // What the caller decided about the trace holds for those we call, though nothing is kept here.
-      return new UnrecordedSpan(request, inherited, this.ids, inherited !== undefined && isPropagated(parent!))
+      const inherited = parent === undefined ? undefined : traceOf(parent)
+      return new UnrecordedSpan(request, inherited, this.ids, inherited !== undefined && isPropagated(parent!), undefined)
     }
-    const trace = inherited ?? TraceId.random(this.ids)
-    return request.sampled && (inherited !== undefined || this.ratio.keeps(trace, this.sampleRate()))
-      ? new RecordedSpan(request, trace, this.ids, this.home)
-      : new UnrecordedSpan(request, trace, this.ids, false)
+    let trace: LocalTrace
+    let wanted = request.sampled
+    if (parent instanceof LocalSpan) trace = parent.trace
+    else {
+      const remote = parent === undefined ? undefined : traceOf(parent)
+      trace = remote ?? LocalTrace.random(this.ids)
+      if (remote !== undefined && parent!.sampled === false && !wanted) {
+        // Effect says "not sampled" for two reasons: the caller's decision, about which the sampler is asked, and the trace level.
+        wanted = reachesLevel()
+      }
+      // A span below the level begins no trace that its children could be kept in.
+      if (wanted) {
+        this.sampling.begin(trace, request.name, request.kind, remote === undefined ? "none" : parent!.sampled ? "sampled" : "not_sampled")
+      }
+    }
+    const { decision } = trace
+    decision.tally?.add(decision.propagated)
+    if (decision.recorded && wanted) return new RecordedSpan(request, trace, this.ids, this.home)
+    // What is below the trace level was not sampled out.
+    const sink = decision.recorded || decision === Decision.undecided ? undefined : this.unrecorded
+    return new UnrecordedSpan(request, trace, this.ids, false, sink)
   }
+
+  /** Counts a span that need not exist: the one around it is not kept either. */
+  leaveOut(around: UnrecordedSpan): void {
+    const { decision } = around.trace
+    if (decision.recorded || decision === Decision.undecided || !this.active()) return
+    decision.tally?.add(false)
+    this.sampling.endUnrecorded()
+  }
+
+  /** Decides about traces that have waited too long; to be called now and then. */
+  expire(): void {
+    this.sampling.expire()
+  }
+
+  /** Decides about all traces that are held: nobody will listen any more. */
+  release(): void {
+    this.sampling.close()
+  }
+
+  report(): SamplingReport {
+    return this.sampling.report()
+  }
+}
+
+const isLocalRoot = (span: LocalSpan): boolean => span.parent._tag === "None" || !(span.parent.value instanceof LocalSpan)
+
+const reachesLevel = (): boolean => {
+  const fiber = Fiber.getCurrent()
+  return fiber === undefined ||
+    !LogLevel.isGreaterThan(fiber.getRef(Tracer.MinimumTraceLevel), fiber.getRef(Tracer.CurrentTraceLevel))
 }
 
 /** The flag to send with a span's ids. */
 export const isPropagated = (span: EffectTracer.AnySpan): boolean => span instanceof LocalSpan ? span.propagated : span.sampled
 
 /** The trace of a parent; `undefined` when its id is no id, so that its child begins a trace. */
-export const traceOf = (parent: EffectTracer.AnySpan): TraceId | undefined => {
+export const traceOf = (parent: EffectTracer.AnySpan): LocalTrace | undefined => {
   if (parent instanceof LocalSpan) return parent.trace
   // B3 allows ids of 64 bits.
   const id = parent.traceId.toLowerCase().padStart(32, "0")
-  return isTraceId(id) ? TraceId.remote(id, Context.get(parent.annotations, TraceState)) : undefined
+  return isTraceId(id) ? LocalTrace.remote(id, Context.get(parent.annotations, TraceState)) : undefined
 }

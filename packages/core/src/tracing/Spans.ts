@@ -3,6 +3,7 @@ import type * as EffectTracer from "effect/Tracer"
 export { classify, type ErrorVerdict, failedResults } from "./Classify.ts"
 import { FailedStatus } from "./internal/failure.ts"
 import { RecordedSpan } from "./internal/RecordedSpan.ts"
+import { UnrecordedSpan } from "./internal/UnrecordedSpan.ts"
 import { isPropagated, traceOf } from "./ObservabilityTracer.ts"
 import type { SpanContext } from "./Propagation.ts"
 
@@ -17,12 +18,16 @@ export const contextOf = (span: EffectTracer.AnySpan): SpanContext => ({
 
 /** Renames a span that is still open, if it is one of our tracer: a route is known only after it was matched. */
 export const rename = (span: EffectTracer.Span, name: string): void => {
-  if (span instanceof RecordedSpan) span.rename(name)
+  if (span instanceof RecordedSpan || span instanceof UnrecordedSpan) span.rename(name)
 }
 
 /** Makes the end of a span hand over nothing, if it is one of our tracer: another span stands for the same work. */
 export const discard = (span: EffectTracer.Span): void => {
-  if (span instanceof RecordedSpan) span.discard()
+  if (span instanceof UnrecordedSpan) span.discard()
+  if (!(span instanceof RecordedSpan)) return
+  span.discard()
+  // A trace whose first span will not be seen to end is not worth waiting for.
+  if (span.parent._tag === "None") span.trace.decision.held?.abandon()
 }
 
 /**

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs"
 import { inspect } from "node:util"
 import { variables } from "../../src/config/internal/environment.ts"
 import { ConfigurationError, defaults, fromEnv, ObservabilityConfig, type ObservabilityInput, settings } from "../../src/config/ObservabilityConfig.ts"
+import * as Sampler from "../../src/tracing/sampling/Sampler.ts"
 
 const good = (input: ObservabilityInput) => Result.getOrThrow(settings(input))
 const problems = (input: unknown): ReadonlyArray<string> => {
@@ -29,7 +30,7 @@ describe("defaults", () => {
         maxSeriesPerMetric: 2000,
         maxSeries: 100_000
       },
-      tracing: { enabled: true, sampleRate: 1, ignoredPaths: ["/metrics", "/health"] },
+      tracing: { enabled: true, sampleRate: 1, sampler: JSON.parse(JSON.stringify(defaults.tracing.sampler)), ignoredPaths: ["/metrics", "/health"] },
       postgres: {
         enabled: false,
         schema: "observability",
@@ -207,7 +208,30 @@ describe("from the environment", () => {
       })
       assert.deepStrictEqual(all.service, { name: "shop", version: "1.2", instance: "i 1" })
       assert.deepStrictEqual([all.env, all.tracing.sampleRate, all.enabled], ["stage", 0.25, false])
+      assert.match(all.tracing.sampler.description, /^parentBased\(ratio\(0\.25\), sampled: rateLimited/)
     }))
+
+  it.effect("knows OpenTelemetry's samplers by name, and names the variable that holds another", () =>
+    Effect.gen(function*() {
+      const of = (name: string, input?: ObservabilityInput) =>
+        Effect.map(withEnv({ OTEL_TRACES_SAMPLER: name }, input), (all) => all.tracing.sampler.description)
+      assert.strictEqual(yield* of("always_on"), "always")
+      assert.strictEqual(yield* of("always_off"), "never")
+      assert.strictEqual(yield* of("traceidratio"), "ratio(1)")
+      assert.match(yield* of("parentbased_always_off"), /^parentBased\(never,/)
+      assert.match(yield* of("parentbased_traceidratio"), /^parentBased\(ratio\(1\), sampled: always/)
+      assert.strictEqual(yield* of("always_off", { tracing: { sampler: Sampler.always } }), "never")
+      const error = yield* Effect.flip(withEnv({ OTEL_TRACES_SAMPLER: "xray" }))
+      assert.match(error.message, /OTEL_TRACES_SAMPLER: expected a Sampler or one of always_on/)
+    }))
+
+  it("takes a sampler, and says what is wrong inside it", () => {
+    assert.strictEqual(Result.getOrThrow(settings({ tracing: { sampler: Sampler.never } })).tracing.sampler, Sampler.never)
+    assert.deepStrictEqual(problems({ tracing: { sampler: Sampler.parentBased(Sampler.ratio(7)) } }), [
+      "tracing.sampler: ratio: expected a number from 0 to 1, got 7"
+    ])
+    assert.match(problems({ tracing: { sampler: 5 } })[0]!, /^tracing\.sampler: expected a Sampler or one of/)
+  })
 
   it.effect("reads OBSERVABILITY_*, and wins over the code", () =>
     Effect.gen(function*() {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as IdGenerator from "../../src/tracing/IdGenerator.ts"
-import { hex16, TraceId } from "../../src/tracing/internal/TraceId.ts"
+import { hex16 } from "../../src/tracing/internal/hex.ts"
+import { LocalTrace } from "../../src/tracing/internal/LocalTrace.ts"
 import { isSpanId, isTraceId } from "../../src/tracing/Propagation.ts"
 import { recording } from "./support.ts"
 import * as Effect from "effect/Effect"
@@ -26,7 +27,7 @@ describe("IdGenerator", () => {
 
   it("draws no id twice in 200,000", () => {
     const ids = IdGenerator.fromCrypto()
-    const seen = new Set(Array.from({ length: 200_000 }, () => TraceId.random(ids).hex))
+    const seen = new Set(Array.from({ length: 200_000 }, () => LocalTrace.random(ids).hex))
     assert.strictEqual(seen.size, 200_000)
   })
 
@@ -37,7 +38,7 @@ describe("IdGenerator", () => {
       const [a, b, c, d] = [0, 1, 2, 3].map((k) => (i + k) % words.length) as [number, number, number, number]
       assert.strictEqual(hex16(words[a]!, words[b]!), digits[a]! + digits[b]!)
       assert.strictEqual(
-        new TraceId(words[a]!, words[b]!, words[c]!, words[d]!, undefined, "").hex,
+        new LocalTrace(words[a]!, words[b]!, words[c]!, words[d]!, undefined, "").hex,
         digits[a]! + digits[b]! + digits[c]! + digits[d]!
       )
     }

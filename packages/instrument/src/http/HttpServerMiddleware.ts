@@ -157,8 +157,8 @@ class Call {
     const endpoint = this.server.metrics.endpoint(this.method, route ?? unmatched)
     endpoint.record(status, seconds, contentLength(this.request.headers["content-length"]), responseBytes)
     if (span === undefined || span.status._tag === "Ended") return
+    Spans.rename(span, endpoint.spanName)
     if (span.sampled) {
-      Spans.rename(span, endpoint.spanName)
       if (route !== undefined) span.attribute("http.route", route)
       span.attribute("http.response.status_code", status)
     }

@@ -1,4 +1,4 @@
-import { type SpanData, StandardMetrics } from "@effect-observability/core"
+import { Sampler, type SpanData, StandardMetrics } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -47,6 +47,23 @@ const routes = Layer.mergeAll(
 
 const trace = "0af7651916cd43dd8448eb211c80319c"
 const parent = "b7ad6b7169203331"
+
+describe("sampling", () => {
+  it.live("rules on the route and a tail see a request when it was answered; nothing below a dropped one begins a trace", () => {
+    const hub = makeHub({
+      sampler: Sampler.rules(
+        [{ route: "/forbidden", sampler: Sampler.always }],
+        Sampler.tail({ rest: Sampler.never, firstSeen: 0, slowerThan: false })
+      )
+    })
+    return serving(routes, hub.layer, (port) =>
+      Effect.gen(function*() {
+        for (const path of ["/users/7", "/forbidden", "/users/7", "/fails", "/healthy"]) yield* send(port, path)
+        assert.deepStrictEqual(hub.spans.map((span) => span.name), ["GET /forbidden", "GET /fails"])
+        assert.strictEqual(Object.values(hub.requests()).reduce((sum, n) => sum + n, 0), 5)
+      }))
+  })
+})
 
 describe("a request", () => {
   it.live("is one span with its route, its metrics and its ids", () => {

@@ -1,4 +1,5 @@
 import type { ObservabilitySettings } from "../ObservabilityConfig.ts"
+import * as Sampler from "../../tracing/sampling/Sampler.ts"
 import { type Problem, Reader } from "./Reader.ts"
 
 const label = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
@@ -55,6 +56,7 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
     taken.set(table, key)
   }
 
+  const sampleRate = tracing.number("sampleRate", 1, 0, 1)
   const settings: ObservabilitySettings = {
     enabled: root.boolean("enabled", true),
     env: root.string("env", "dev"),
@@ -75,7 +77,8 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
     },
     tracing: {
       enabled: tracing.boolean("enabled", true),
-      sampleRate: tracing.number("sampleRate", 1, 0, 1),
+      sampleRate,
+      sampler: samplerOf(tracing, sampleRate),
       otelEndpoint: endpointOf(tracing),
       sentryDsn: tracing.secret("sentryDsn", (text) => URL.canParse(text) ? undefined : "expected https://key@host/project"),
       ignoredPaths: tracing.strings("ignoredPaths", ["/metrics", "/health"], /^\//, "a list of paths that begin with /")
@@ -128,6 +131,19 @@ const bucketsOf = (metrics: Reader): Readonly<Record<string, ReadonlyArray<numbe
     else metrics.wrong(`buckets.${key.slice(0, 60)}`, "expected 1 to 512 finite numbers, each above the one before")
   }
   return out
+}
+
+const samplerOf = (tracing: Reader, sampleRate: number): Sampler.Sampler => {
+  const value = tracing.get("sampler") ?? "parentbased_traceidratio"
+  if (Sampler.isSampler(value)) {
+    for (const problem of value.problems) tracing.wrong("sampler", problem)
+    return value
+  }
+  const named = typeof value === "string" ? Sampler.named(value, sampleRate) : undefined
+  if (named === undefined) {
+    tracing.wrong("sampler", "expected a Sampler or one of always_on, always_off, traceidratio, each also with parentbased_ before it")
+  }
+  return named ?? Sampler.always
 }
 
 const endpointOf = (tracing: Reader): string | undefined => {

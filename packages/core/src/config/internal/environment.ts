@@ -96,8 +96,7 @@ export const environment: Effect.Effect<Environment> = Effect.gen(function*() {
   if (boolean((yield* read("OTEL_SDK_DISABLED")) ?? "") === true) put("enabled", false, "OTEL_SDK_DISABLED")
   const sampler = yield* read("OTEL_TRACES_SAMPLER")
   const rate = (yield* read("OTEL_TRACES_SAMPLER_ARG")) ?? "1"
-  if (sampler !== undefined && sampler.endsWith("always_on")) put("tracing.sampleRate", 1, "OTEL_TRACES_SAMPLER")
-  if (sampler !== undefined && sampler.endsWith("always_off")) put("tracing.sampleRate", 0, "OTEL_TRACES_SAMPLER")
+  if (sampler !== undefined && sampler !== "") put("tracing.sampler", sampler, "OTEL_TRACES_SAMPLER")
   if (sampler !== undefined && sampler.endsWith("traceidratio")) put("tracing.sampleRate", number(rate), "OTEL_TRACES_SAMPLER_ARG")
   return { values, names }
 })

@@ -2,16 +2,19 @@ import type { MetricDefinition } from "../../metrics/MetricDefinition.ts"
 import type { Registry } from "../../metrics/internal/Registry.ts"
 import * as StandardMetrics from "../../metrics/StandardMetrics.ts"
 import { imbalance } from "../../pipe/Ledger.ts"
+import type { SamplingReport } from "../../tracing/ObservabilityTracer.ts"
 import type { ComponentReport } from "../Telemetry.ts"
 
 /** What the toolkit says about itself, as `obs_*` metrics in the same store. */
 export class SelfMetrics {
   private readonly store: Registry
   private readonly reports: () => ReadonlyArray<ComponentReport>
+  private readonly sampling: () => SamplingReport
   private readonly seen = new Map<string, number>()
 
-  constructor(store: Registry, reports: () => ReadonlyArray<ComponentReport>) {
+  constructor(store: Registry, reports: () => ReadonlyArray<ComponentReport>, sampling: () => SamplingReport) {
     this.store = store
+    this.sampling = sampling
     this.reports = reports
   }
 
@@ -25,6 +28,12 @@ export class SelfMetrics {
 
   refresh(): void {
     const { store } = this
+    const sampling = this.sampling()
+    this.rise(StandardMetrics.SampledOut, "sampled out", sampling.sampledOut, {})
+    store.setGauge(StandardMetrics.HeldSpans, sampling.held, {})
+    for (const reason of ["overflow", "expired", "shutdown"] as const) {
+      this.rise(StandardMetrics.DecidedEarly, `early ${reason}`, sampling.decidedEarly[reason], { reason })
+    }
     for (const component of this.reports()) {
       for (const { ledger, oldestAgeMillis, queuedItems, signal } of component.signals) {
         const labels = { backend: component.name, signal }

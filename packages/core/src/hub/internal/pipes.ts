@@ -5,6 +5,7 @@ import type { ObservabilitySettings } from "../../config/ObservabilityConfig.ts"
 import type { Registry } from "../../metrics/internal/Registry.ts"
 import { merge, type MetricFrame, weigh } from "../../metrics/MetricFrame.ts"
 import * as BatchProcessor from "../../pipe/BatchProcessor.ts"
+import { weighSpan } from "../../tracing/internal/weigh.ts"
 import type { SpanData } from "../../tracing/SpanData.ts"
 import { quietly } from "../quietly.ts"
 import type { Telemetry } from "../Telemetry.ts"
@@ -123,19 +124,3 @@ export const exportSpans = (hub: Hub): Telemetry["Service"]["exportSpans"] => (o
     )
     return processor
   })
-
-/** A cheap estimate of the bytes a span holds on to. */
-const weighSpan = (span: SpanData): number => {
-  let bytes = 400 + 2 * span.name.length
-  for (const [key, value] of span.attributes) {
-    bytes += 64 + 2 * key.length + (typeof value === "string" ? 2 * value.length : 16)
-  }
-  for (const event of span.events) {
-    bytes += 96 + 2 * event.name.length
-    for (const key in event.attributes) {
-      const value = event.attributes[key]
-      bytes += 64 + 2 * key.length + (typeof value === "string" ? 2 * value.length : 16)
-    }
-  }
-  return bytes + 128 * span.links.length
-}

@@ -3,7 +3,8 @@ import type * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
 import type * as EffectTracer from "effect/Tracer"
 import type { IdGenerator } from "../IdGenerator.ts"
-import { hex16, type TraceId } from "./TraceId.ts"
+import { hex16 } from "./hex.ts"
+import type { LocalTrace } from "./LocalTrace.ts"
 
 export type SpanOptions = Parameters<EffectTracer.Tracer["span"]>[0]
 
@@ -18,7 +19,7 @@ export abstract class LocalSpan implements EffectTracer.Span {
   /** The flag that goes out with the trace id. */
   abstract get propagated(): boolean
   abstract get sampled(): boolean
-  abstract get trace(): TraceId
+  abstract get trace(): LocalTrace
   abstract get attributes(): ReadonlyMap<string, unknown>
   private readonly high: number
   private readonly low: number

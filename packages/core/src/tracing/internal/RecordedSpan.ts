@@ -8,7 +8,7 @@ import { isSpanId, isTraceId } from "../Propagation.ts"
 import type { SpanData, SpanEvent, SpanLinkData, SpanStatus } from "../SpanData.ts"
 import { describe, FailedStatus, firstLine } from "./failure.ts"
 import { LocalSpan, type SpanOptions } from "./LocalSpan.ts"
-import type { TraceId } from "./TraceId.ts"
+import type { LocalTrace } from "./LocalTrace.ts"
 import type { SpanHome } from "./SpanHome.ts"
 import type { Values } from "./values.ts"
 
@@ -17,7 +17,7 @@ const maxExceptions = 8
 
 /** A span that is kept. After its end nothing changes: it has handed one `SpanData` to its home. */
 export class RecordedSpan extends LocalSpan {
-  private readonly shared: TraceId
+  private readonly shared: LocalTrace
   private readonly home: SpanHome
   private kept = true
   private held: Map<string, unknown> | undefined = undefined
@@ -28,7 +28,7 @@ export class RecordedSpan extends LocalSpan {
   older: RecordedSpan | undefined = undefined
   newer: RecordedSpan | undefined = undefined
 
-  constructor(options: SpanOptions, trace: TraceId, ids: IdGenerator, home: SpanHome) {
+  constructor(options: SpanOptions, trace: LocalTrace, ids: IdGenerator, home: SpanHome) {
     super(options, ids)
     this.shared = trace
     this.home = home
@@ -39,7 +39,7 @@ export class RecordedSpan extends LocalSpan {
     home.enter(this)
   }
 
-  get trace(): TraceId {
+  get trace(): LocalTrace {
     return this.shared
   }
 
@@ -47,8 +47,8 @@ export class RecordedSpan extends LocalSpan {
     return true
   }
 
-  get propagated(): true {
-    return true
+  get propagated(): boolean {
+    return this.shared.decision.propagated
   }
 
   get attributes(): ReadonlyMap<string, unknown> {
@@ -116,7 +116,7 @@ export class RecordedSpan extends LocalSpan {
     else if (this.annotations.mapUnsafe.size > 0) message = this.judge(exit.value)
     if (message !== undefined) status = "error"
     this.status = { _tag: "Ended", startTime: started.startTime, endTime, exit }
-    home.take(this.data(endTime, status, message, this.held ?? noAttributes, this.happened ?? noEvents))
+    home.take(this.data(endTime, status, message, this.held ?? noAttributes, this.happened ?? noEvents), this)
   }
 
   /** The span as it is now, ended at `now` and marked; the span itself goes on. */
@@ -151,7 +151,7 @@ export class RecordedSpan extends LocalSpan {
       droppedAttributes: lost.attributes,
       droppedEvents: lost.events,
       droppedLinks: lost.links,
-      weight: 1,
+      weight: this.shared.decision.weight,
       traceState: this.shared.state
     }
   }

@@ -10,14 +10,14 @@ export class SpanHome {
   /** Read at every use: limits and redaction may change while spans are open. */
   readonly values: () => Values
   /** Takes every span that ended, in the step that ends it. It must not throw. */
-  readonly take: (span: SpanData) => void
+  readonly take: (data: SpanData, span: RecordedSpan) => void
   /** The open spans in the order in which they began: a list through the spans themselves, so that coming and going costs nothing. */
   private first: RecordedSpan | undefined
   private last: RecordedSpan | undefined
   private count = 0
   private lost = 0
 
-  constructor(values: () => Values, take: (span: SpanData) => void) {
+  constructor(values: () => Values, take: (data: SpanData, span: RecordedSpan) => void) {
     this.values = values
     this.take = take
   }

@@ -1,4 +1,4 @@
-import { Memory, MemoryBackend, ObservabilityConfig, type SpanData, type StandardMetrics, Telemetry } from "@effect-observability/core"
+import { Memory, MemoryBackend, ObservabilityConfig, type Sampler, type SpanData, type StandardMetrics, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
@@ -7,6 +7,7 @@ export interface HubOptions {
   /** Whether anybody listens for spans; the metrics are there in any case. */
   readonly listening?: boolean
   readonly sampleRate?: number
+  readonly sampler?: Sampler.Sampler
 }
 
 type HttpMetric = typeof StandardMetrics.HttpRequestDuration | typeof StandardMetrics.HttpRequestSize | typeof StandardMetrics.HttpResponseSize
@@ -33,7 +34,7 @@ export const makeHub = (options: HubOptions = {}) => {
   const hub = options.listening ?? true
     ? peekSpans.pipe(Layer.provideMerge(peek), Layer.provideMerge(Memory.layer()))
     : peek.pipe(Layer.provideMerge(Telemetry.layer))
-  const tracing = { sampleRate: options.sampleRate ?? 1, ...(options.ignoredPaths === undefined ? {} : { ignoredPaths: options.ignoredPaths }) }
+  const tracing = { sampleRate: options.sampleRate ?? 1, ...(options.sampler === undefined ? {} : { sampler: options.sampler }), ...(options.ignoredPaths === undefined ? {} : { ignoredPaths: options.ignoredPaths }) }
   return {
     /** Ended spans in the order in which they ended. */
     get spans() {
