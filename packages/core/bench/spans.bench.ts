@@ -6,10 +6,14 @@ import type * as Exit from "effect/Exit"
 import * as EffectTracer from "effect/Tracer"
 import type { Bench, Side } from "../../../test/bench/Bench.ts"
 import * as ObservabilityTracer from "../src/tracing/ObservabilityTracer.ts"
+import * as Sampler from "../src/tracing/sampling/Sampler.ts"
 import type { SpanData } from "../src/tracing/SpanData.ts"
+import { Tracer } from "../src/tracing/Tracer.ts"
 
-// Budgets B2 and B3: our Tracer behind plain `Effect.withSpan`, stack capture off on all sides. What Effect's combinator costs is
-// part of every figure. Spans end in an array that is emptied between runs: recorded, not yet encoded.
+// B1: our combinator, against what people write with `@effect/opentelemetry` (stack traces captured, as is its default) and against the
+// OpenTelemetry SDK without Effect. B2 and B3: our Tracer behind plain `Effect.withSpan`, stack capture off on all sides; what Effect's
+// combinator costs is part of every figure. B4: a step inside a span against one outside. B5: a span that is switched off, against the bare
+// effect. Spans end in an array that is emptied between runs: recorded, not yet encoded.
 
 const ops = 2_000
 
@@ -91,11 +95,13 @@ const side = (name: string, span: Effect.Effect<void>, tracer: EffectTracer.Trac
   }
 }
 
-const ours = (span: Effect.Effect<void>): Side => {
+const ours = (span: Effect.Effect<void>, options: { readonly active?: boolean; readonly sampler?: Sampler.Sampler } = {}): Side => {
   const sink: Array<SpanData> = []
+  const { active = true, sampler = Sampler.parentBased(Sampler.always) } = options
   const tracer = ObservabilityTracer.make({
-    active: () => true,
-    sampleRate: () => 1,
+    active: () => active,
+    now: () => 0,
+    sampler: () => sampler,
     onEnd: (ended) => {
       sink.push(ended)
     }
@@ -120,11 +126,70 @@ const opentelemetry = (span: Effect.Effect<void>): Side => {
   return side("@effect/opentelemetry + BatchSpanProcessor", span, tracer, () => processor.forceFlush())
 }
 
+const combined = Effect.void.pipe(Tracer.withSpan("bench"))
+const standard = Effect.void.pipe(Effect.withSpan("bench"))
+const disabled = Effect.void.pipe(Effect.withSpan("bench"), Effect.withTracerEnabled(false))
+
+/** The SDK without Effect: what a program without fibers pays. */
+const sdk = (): Side => {
+  const tracer = provider.getTracer("bench")
+  return {
+    name: "OTel SDK startActiveSpan + BatchSpanProcessor",
+    ops,
+    run: async () => {
+      for (let i = 0; i < ops; i++) tracer.startActiveSpan("bench", (span) => span.end())
+      await processor.forceFlush()
+    }
+  }
+}
+
+/** `ops` steps in one fiber, all inside one span or in none. */
+const steps = (name: string, around: (self: Effect.Effect<void>) => Effect.Effect<void>): Side => {
+  const step = Effect.sync(() => {})
+  const tracer = ObservabilityTracer.make({ active: () => true, now: () => 0, onEnd: () => {} })
+  const loop = Effect.gen(function*() {
+    for (let i = 0; i < ops; i++) yield* step
+  }).pipe(around, Effect.provideService(EffectTracer.Tracer, tracer))
+  return { name, ops, run: () => Effect.runPromise(loop) }
+}
+
 export default (bench: Bench): void => {
   // Its tracer enters the active OTel context, so the context manager people run with is part of it.
   const setup = () => provider.register()
+  bench.compare({ name: "B1", unit: "ns/op", baseline: opentelemetry(standard), subject: ours(combined), must: 0.25, moonshot: 0.15, setup })
+  bench.compare({ name: "B1.sdk", unit: "ns/op", baseline: sdk(), subject: ours(combined), must: 1, moonshot: 0.6, setup })
   bench.compare({ name: "B2", unit: "ns/op", baseline: minimal(bare), subject: ours(bare), must: 1.3, moonshot: 1.1 })
   bench.compare({ name: "B2.otel", unit: "ns/op", baseline: opentelemetry(bare), subject: ours(bare), must: 0.5, moonshot: 0.4, setup })
   bench.compare({ name: "B3", unit: "ns/op", baseline: minimal(full), subject: ours(full), moonshot: 1.15 })
   bench.compare({ name: "B3.otel", unit: "ns/op", baseline: opentelemetry(full), subject: ours(full), must: 0.5, setup })
+  bench.compare({
+    name: "B4",
+    unit: "ns/op",
+    baseline: steps("outside spans", (self) => self),
+    subject: steps("inside a span", Tracer.withSpan("around")),
+    must: 1.1,
+    moonshot: 1.02
+  })
+  // The difference of two sides of one kind, in turn, as B5 bounds what is added and not a ratio.
+  const added = (subject: Side, baseline: Side) => async (): Promise<number> => {
+    const [first, second] = [await nanos(subject), await nanos(baseline)]
+    return (first - second + (await nanos(subject)) - (await nanos(baseline))) / 2
+  }
+  bench.measure({ name: "B5", unit: "ns/op", run: added(ours(combined, { active: false }), ours(Effect.void)), must: 150, moonshot: 40 })
+  bench.measure({
+    name: "B5.disabled",
+    unit: "ns/op",
+    run: added(ours(Effect.withTracerEnabled(combined, false)), ours(Effect.withTracerEnabled(Effect.void, false))),
+    must: 150,
+    moonshot: 40
+  })
+  bench.compare({ name: "B5.effect", unit: "ns/op", baseline: ours(disabled), subject: ours(combined, { active: false }), moonshot: 1 / 15 })
+  bench.measure({ name: "B5.unsampled", unit: "ns/op", run: added(ours(combined, { sampler: Sampler.never }), ours(Effect.void)) })
+}
+
+const rounds = 20
+const nanos = async (side: Side): Promise<number> => {
+  const start = performance.now()
+  for (let i = 0; i < rounds; i++) await side.run()
+  return ((performance.now() - start) * 1e6) / (rounds * side.ops)
 }
