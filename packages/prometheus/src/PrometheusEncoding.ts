@@ -51,8 +51,9 @@ export class PrometheusEncoding {
   *pieces(families: ReadonlyArray<MetricFamily>, page: PageFamilies): Generator<string> {
     let text = ""
     for (const family of families) {
-      const { series } = family
-      if (series.length === 0) continue
+      if (family.series.length === 0) continue
+      // A copy: series may come and go while the reader takes its time.
+      const series = family.series.slice()
       const lines = this.textOf(family)
       const open = lines.valid ? page.begin(lines.head) : undefined
       if (open === undefined) {
@@ -62,6 +63,7 @@ export class PrometheusEncoding {
       const writer = new FamilyWriter(lines, open, page)
       text += open.head
       for (let i = 0; i < series.length; i++) {
+        if (series[i]!.index < 0) continue
         text += writer.lines(i, series[i]!)
         // The quantiles of one summary may take as long as a thousand counters.
         if (text.length >= pieceLength || lines.head.type === "summary") {

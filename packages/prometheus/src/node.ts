@@ -10,6 +10,7 @@ import { createServer } from "node:http"
 import { layerRoute, type RouteOptions } from "./Prometheus.ts"
 
 export * from "./Prometheus.ts"
+export * as Workers from "./Workers.ts"
 
 export interface ServerOptions extends RouteOptions {
   /** Default: `metrics.prometheusPort` of the settings (9090); 0 lets the kernel choose. */
