@@ -12,21 +12,23 @@ class FamilyMetric implements Registered {
   name: string
   readonly help: string
   readonly type: FamilyType
-  readonly exposedName: string
   private readonly family: MetricFamily
   private readonly registry: Registry
-  private readonly constants: ReadonlyArray<readonly [string, string]>
+  private readonly options: () => EncodingOptions
   private readonly onShown: (name: string, shown: boolean) => void
 
-  constructor(key: string, family: MetricFamily, registry: Registry, options: EncodingOptions, onShown: (name: string, shown: boolean) => void) {
+  constructor(key: string, family: MetricFamily, registry: Registry, options: () => EncodingOptions, onShown: (name: string, shown: boolean) => void) {
     this.name = key
-    this.exposedName = exposedName(family.definition.name, options.prefix)
     this.help = family.definition.help
     this.type = typeOf(family)
     this.family = family
     this.registry = registry
-    this.constants = usableLabels(options.constantLabels).filter(([label]) => !family.definition.labelNames.includes(label))
+    this.options = options
     this.onShown = onShown
+  }
+
+  get exposedName(): string {
+    return exposedName(this.family.definition.name, this.options().prefix)
   }
 
   async get(): Promise<Answer> {
@@ -37,7 +39,9 @@ class FamilyMetric implements Registered {
     if (!shown) {
       return { name: `obs_left_out_${name}`, help: `Another metric of this registry has the name ${name}`, type: "gauge", aggregator: "omit", values: [] }
     }
-    const values = family.series.flatMap((series) => valuesOf(name, family, series, this.labelsOf(series)))
+    const { labelNames } = family.definition
+    const constants = usableLabels(this.options().constantLabels).filter(([label]) => !labelNames.includes(label))
+    const values = family.series.flatMap((series) => valuesOf(name, family, series, labelsOf(labelNames, series, constants)))
     if (this.type !== "counter" || !isOpenMetrics(registry)) return { name, help, type: this.type, aggregator: "sum", values }
     return name.endsWith("_total")
       ? { name: name.slice(0, -"_total".length), help, type: "counter", aggregator: "sum", values: values.map(({ labels, value }) => ({ labels, value })) }
@@ -46,16 +50,20 @@ class FamilyMetric implements Registered {
 
   /** prom-client resets its own metrics by it; ours belong to the store. */
   reset(): void {}
+}
 
-  private labelsOf(series: Series): Record<string, string> {
-    const labels: Record<string, string> = {}
-    this.family.definition.labelNames.forEach((label, i) => {
-      const value = series.labelValues[i]!
-      if (value !== "") labels[label] = value.toWellFormed()
-    })
-    for (const [label, value] of this.constants) if (value !== "") labels[label] = value.toWellFormed()
-    return labels
-  }
+const labelsOf = (
+  labelNames: ReadonlyArray<string>,
+  series: Series,
+  constants: ReadonlyArray<readonly [string, string]>
+): Record<string, string> => {
+  const labels: Record<string, string> = {}
+  labelNames.forEach((label, i) => {
+    const value = series.labelValues[i]!
+    if (value !== "") labels[label] = value.toWellFormed()
+  })
+  for (const [label, value] of constants) if (value !== "") labels[label] = value.toWellFormed()
+  return labels
 }
 
 const valuesOf = (name: string, family: MetricFamily, series: Series, labels: Readonly<Record<string, string>>): ReadonlyArray<Value> => {
@@ -116,7 +124,7 @@ export const isOurs = (metric: unknown): boolean => metric instanceof FamilyMetr
 export const joinRegistry = (
   store: MetricStore,
   registry: Registry,
-  options: EncodingOptions,
+  options: () => EncodingOptions,
   onShown: (name: string, shown: boolean) => void
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.acquireRelease(

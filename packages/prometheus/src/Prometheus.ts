@@ -42,7 +42,7 @@ export const layerBackend = (options: PrometheusOptions = {}): Layer.Layer<Expos
       /** What the program's registry shows of its own instead of ours. */
       const hidden = new Set<string>()
       if (options.registry !== undefined && options.register === true) {
-        yield* joinRegistry(telemetry.store, options.registry, pages.encoding().options, (name, shown) => {
+        yield* joinRegistry(telemetry.store, options.registry, () => pages.encoding().options, (name, shown) => {
           if (shown) hidden.delete(name)
           else hidden.add(name)
         })

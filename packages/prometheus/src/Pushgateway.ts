@@ -81,9 +81,10 @@ const make = (options: PushgatewayOptions): Effect.Effect<void, CompositionError
   Effect.gen(function*() {
     const telemetry = yield* Telemetry
     const { groupingKey = {}, job, name = "pushgateway", password, registry, token, url, username } = options
-    const target = pushTarget({ url, job, groupingKey, username, password, token })
-    if (!("url" in target)) return yield* new PushgatewayError({ problems: target })
     const settings = telemetry.settings()
+    const interval = Duration.toMillis(options.interval ?? settings.flushInterval)
+    const target = pushTarget({ url, job, groupingKey, username, password, token, interval })
+    if (!("url" in target)) return yield* new PushgatewayError({ problems: target })
     if (!settings.enabled || !settings.metrics.enabled) return
     const context = yield* Effect.context<HttpClient.HttpClient>()
     const pages = new Pages(telemetry, { registries: registry === undefined ? [] : [registry] })
@@ -94,7 +95,7 @@ const make = (options: PushgatewayOptions): Effect.Effect<void, CompositionError
     if (options.deleteOnClose === true) yield* Effect.addFinalizer(() => Effect.provideContext(remove(target, closing, telemetry), context))
     const frames = yield* telemetry.exportFrames({
       name,
-      interval: Duration.toMillis(options.interval ?? settings.flushInterval),
+      interval,
       exporter: {
         // Whatever the frames of a batch hold, the page has it already.
         export: () =>

@@ -1,4 +1,4 @@
-import { type CompositionError, Exposition, Telemetry } from "@effect-observability/core"
+import { type CompositionError, Exposition, type MetricDefinition, StandardMetrics, Telemetry } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -97,6 +97,9 @@ const makePrimary = (options: PrimaryOptions) =>
     for (const [metric, rule] of [...given, ["other gauges", gauges] as const]) {
       if (!rules.has(rule)) return yield* new WorkersError({ message: `rule ${JSON.stringify(rule)} for ${metric}: use one of ${[...rules].join(", ")}` })
     }
+    for (const [field, duration] of Object.entries({ deadline, interval })) {
+      if (!(Duration.toMillis(duration) >= 1)) return yield* new WorkersError({ message: `${field} is ${String(duration)}: use at least a millisecond` })
+    }
     const settings = telemetry.settings().metrics
     const misplaced = new Set<string>()
     const primary = yield* Primary.make(telemetry.store, {
@@ -107,7 +110,7 @@ const makePrimary = (options: PrimaryOptions) =>
       maxSeriesPerMetric: settings.maxSeriesPerMetric,
       ruleOf: (definition) => {
         const rule = given.get(definition.name)
-        if (rule === undefined) return isGauge(definition) ? gauges : definition.type === "summary" ? "perWorker" : "sum"
+        if (rule === undefined) return defaultRule(definition, gauges)
         if (isGauge(definition) || rule === "sum" || rule === "perWorker") return rule
         misplaced.add(`${definition.name} is a ${definition.type}, for which there is no rule ${rule}: its values are added up`)
         return "sum"
@@ -131,6 +134,12 @@ const makePrimary = (options: PrimaryOptions) =>
     )
   })
 
+const defaultRule = (definition: MetricDefinition.MetricDefinition, gauges: Rule): Rule =>
+  definition.name === StandardMetrics.QueueAge.name ? "max"
+    : isGauge(definition) ? gauges
+    : definition.type === "summary" ? "perWorker"
+    : "sum"
+
 /** Longest wait at the end for the primary to say that it has everything. */
 const maxPatience = 1_000
 
@@ -144,7 +153,7 @@ const layerWorker = (
     const port = portOf()
     if (port === undefined) return yield* new WorkersError({ message: missing })
     yield* telemetry.register({ name, kind: "prometheus", report: () => ({ name, kind: "prometheus", status: "up", reason: undefined, signals: [] }) })
-    yield* serve(telemetry.store, port, yield* newId, Math.min(maxPatience, telemetry.settings().shutdownTimeout))
+    yield* serve(telemetry, port, yield* newId, Math.min(maxPatience, telemetry.settings().shutdownTimeout))
   })).pipe(Layer.provideMerge(Telemetry.layer))
 
 /** Not the same after a restart, even of a process that is given the same seed. */

@@ -40,7 +40,7 @@ const stalled = (port: number): Promise<{ readonly ended: Promise<number> }> =>
     socket.once("readable", () => {
       resolve({ ended })
       // A socket that nobody reads does not notice its end.
-      setTimeout(() => socket.resume(), 4_000)
+      setTimeout(() => socket.resume(), 5_000)
     })
   })
 
@@ -102,8 +102,8 @@ describe("over HTTP", () => {
       const filler = "x".repeat(1_000)
       for (let i = 0; i < 20_000; i++) yield* metrics.incrementCounter("big_total", 1, { i: `${filler}${i}` })
       const slow = yield* Effect.promise(() => Promise.all([stalled(portOf(server)), stalled(portOf(server))]))
-      const third = yield* Effect.promise(() => raw(portOf(server), {}))
-      assert.deepStrictEqual([third.status, third.headers["retry-after"], third.headers["cache-control"]], [429, "1", "no-store"])
+      const more = yield* Effect.promise(() => Promise.all(Array.from({ length: 200 }, () => raw(portOf(server), {}))))
+      for (const { headers, status } of more) assert.deepStrictEqual([status, headers["retry-after"], headers["cache-control"]], [429, "1", "no-store"])
       const memory = process.memoryUsage().rss
       for (const { ended } of slow) assert.isBelow(yield* Effect.promise(() => ended), 20_000_000)
       assert.isBelow(process.memoryUsage().rss - memory, 64 * 1024 * 1024)
@@ -111,7 +111,7 @@ describe("over HTTP", () => {
       assert.strictEqual(after.status, 200)
       assert.isAbove(after.body.length, 20_000_000)
     }).pipe(Effect.provide(serve(
-      Prometheus.layerRoute({ maxScrapes: 2, scrapeTimeout: "2 seconds" }),
+      Prometheus.layerRoute({ maxScrapes: 2, scrapeTimeout: "3 seconds" }),
       ObservabilityConfig.layer({ metrics: { maxSeriesPerMetric: 30_000 } })
     ))))
 
@@ -127,6 +127,14 @@ describe("over HTTP", () => {
       }
       assert.strictEqual(yield* ask("Bearer s3cret"), 200)
     }).pipe(Effect.provide(serve(Prometheus.layerRoute({ path: "/m", token: Redacted.make("s3cret") })))))
+
+  it.effect("refuses limits that would let nobody in, or everybody", () =>
+    Effect.gen(function*() {
+      for (const options of [{ maxScrapes: 0 }, { maxScrapes: Number.NaN }, { scrapeTimeout: 0 }, { scrapeTimeout: Number.NaN }]) {
+        const exit = yield* Effect.exit(Layer.build(Prometheus.layerRoute(options).pipe(Layer.provide(HttpRouter.layer), Layer.provide(Prometheus.layer()))))
+        assert.match(String(exit), /layerRoute: (maxScrapes|scrapeTimeout) is /)
+      }
+    }).pipe(Effect.scoped))
 
   it.live("an empty token lets nobody in", () =>
     Effect.gen(function*() {

@@ -217,7 +217,10 @@ describe("the options", () => {
     [{ password: Redacted.make("s3cret") }, /password is given without username/],
     [{ username: "a:b", password: Redacted.make("s3cret") }, /username has a colon/],
     [{ token: Redacted.make("s3cret\r\nx: y") }, /token is empty or has characters/],
-    [{ token: Redacted.make("") }, /token is empty/]
+    [{ token: Redacted.make("") }, /token is empty/],
+    [{ interval: 0 }, /interval is less than 10 milliseconds/],
+    [{ interval: Number.NaN }, /interval is less than/],
+    [{ job: undefined as unknown as string }, /job is empty/]
   ]
   for (const [options, message] of wrong) {
     it.effect(String(message), () =>

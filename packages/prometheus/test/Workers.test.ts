@@ -110,6 +110,8 @@ describe("the rules", () => {
   it.live("what is no rule is refused, and a rule that does not fit is told", () =>
     Effect.gen(function*() {
       const wrong = yield* Effect.exit(Layer.build(Layer.fresh(Workers.layerPrimary({ rules: { a: "mean" as "sum" } }))))
+      const hasty = yield* Effect.exit(Layer.build(Layer.fresh(Workers.layerPrimary({ interval: 0 }))))
+      assert.match(String(hasty), /interval is 0: use at least a millisecond/)
       assert.match(String(wrong), /rule "mean" for a: use one of sum, max, min, last, perWorker/)
       yield* Effect.gen(function*() {
         const { metrics } = yield* local
@@ -191,6 +193,36 @@ describe("what workers say", () => {
       assert.strictEqual(total(now, "work_total"), 2)
       assert.match((yield* reason)!, /worker 1 sent a report that cannot be read.*worker 1 declares work_total with another type/)
     }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary({ deadline: "200 millis" })))))
+
+  it.live("is told in full to every primary, and once to each", () =>
+    Effect.gen(function*() {
+      const { port1, port2 } = new MessageChannel()
+      const primary = (scope: Scope.Scope) =>
+        Effect.gen(function*() {
+          const context = yield* Layer.buildWithScope(Layer.fresh(Workers.layerPrimary()), scope)
+          const { attach } = Context.get(context, Workers.WorkerPages)
+          yield* attach(port1).pipe(Scope.provide(scope))
+          yield* attach(port1).pipe(Scope.provide(scope))
+          return Effect.map(page, (now) => [total(now, "work_total"), total(now, "work_seconds_sum")]).pipe(Effect.provideContext(context))
+        })
+      const scope = yield* Scope.make()
+      const first = yield* primary(scope)
+      const worker = yield* Layer.build(Layer.fresh(Workers.layerThread({ port: port2 })))
+      const metrics = Context.get(worker, MetricsRecorder)
+      const work = Effect.sync(() => {
+        metrics.incrementCounterUnsafe("work_total", 5)
+        metrics.observeHistogramUnsafe("work_seconds", 2)
+      })
+      yield* work
+      assert.deepStrictEqual(yield* first, [5, 2])
+      const second = yield* primary(yield* Effect.scope)
+      assert.deepStrictEqual([yield* second, yield* first], [[5, 2], [5, 2]])
+      yield* work
+      assert.deepStrictEqual([yield* first, yield* second], [[10, 4], [10, 4]])
+      yield* Scope.close(scope, Exit.void)
+      yield* work
+      assert.deepStrictEqual(yield* second, [15, 6])
+    }).pipe(Effect.scoped))
 
   it.live("keeps the budget of series, with exact totals, however many workers come and go", () =>
     Effect.gen(function*() {

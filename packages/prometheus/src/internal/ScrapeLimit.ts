@@ -12,7 +12,10 @@ export class ScrapeLimit {
   private readonly deadline: Duration.Input
   private running = 0
 
+  /** Throws for a limit or a deadline that would let nobody in, or everybody. */
   constructor(most: number, deadline: Duration.Input) {
+    if (!(most >= 1)) throw new RangeError(`layerRoute: maxScrapes is ${most}: use 1 or more`)
+    if (!(Duration.toMillis(deadline) >= 1)) throw new RangeError(`layerRoute: scrapeTimeout is ${String(deadline)}: use at least a millisecond`)
     this.most = most
     this.deadline = deadline
   }

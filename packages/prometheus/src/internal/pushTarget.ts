@@ -16,6 +16,8 @@ export interface PushTargetOptions {
   readonly username: string | undefined
   readonly password: Redacted.Redacted<string> | undefined
   readonly token: Redacted.Redacted<string> | undefined
+  /** Milliseconds between pushes. */
+  readonly interval: number
 }
 
 export interface PushTargetProblem {
@@ -25,6 +27,9 @@ export interface PushTargetProblem {
 
 /** Plain in a path whatever proxies make of it; everything else travels as base64. */
 const plain = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/
+
+/** Milliseconds: shorter ones would only keep both sides busy. */
+const minInterval = 10
 
 /** A label and its value as two segments of a path (Pushgateway README, "URL"): one value never becomes two segments, or another path. */
 export const segments = (label: string, value: string): string => {
@@ -40,7 +45,8 @@ export const pushTarget = (options: PushTargetOptions): PushTarget | ReadonlyArr
   if (base === undefined) wrong("url", "is no URL: use one like http://pushgateway:9091")
   else if (base.protocol !== "http:" && base.protocol !== "https:") wrong("url", `has the scheme ${base.protocol.slice(0, 20)} use http: or https:`)
   else if (base.search !== "" || base.hash !== "") wrong("url", "has a query or fragment: leave it out")
-  if (options.job === "") wrong("job", "is empty: the Pushgateway needs one, such as the name of the program")
+  if (typeof options.job !== "string" || options.job === "") wrong("job", "is empty: the Pushgateway needs one, such as the name of the program")
+  if (!(options.interval >= minInterval)) wrong("interval", `is less than ${minInterval} milliseconds`)
   for (const label of Object.keys(options.groupingKey)) {
     if (label === "job" || !isLabelName(label)) {
       wrong("groupingKey", `has ${JSON.stringify(label.slice(0, 80))}: ${label === "job" ? "give it as job" : "a label name must match [a-zA-Z_][a-zA-Z0-9_]* and not start with __"}`)
@@ -48,7 +54,7 @@ export const pushTarget = (options: PushTargetOptions): PushTarget | ReadonlyArr
   }
   const authorization = credentials(base, options, wrong)
   if (problems.length > 0 || base === undefined) return problems
-  const path = [["job", options.job] as const, ...Object.entries(options.groupingKey)].map(([label, value]) => segments(label, value)).join("/")
+  const path = [["job", options.job] as const, ...Object.entries(options.groupingKey)].map(([label, value]) => segments(label, String(value))).join("/")
   const root = `${base.origin}${base.pathname.replace(/\/+$/, "")}`
   return { url: `${root}/metrics/${path}`, authorization, label: root }
 }

@@ -75,8 +75,9 @@ export class Primary {
     return Effect.asVoid(Effect.acquireRelease(Effect.sync(() => this.join(port)), ({ leave }) => Effect.sync(leave)))
   }
 
-  /** Counts a worker in until its channel closes. */
+  /** Counts a worker in until its channel closes; one that is counted already is not counted twice. */
   join(port: Port): { readonly leave: () => void } {
+    if ([...this.members].some((member) => member.port.of === port.of)) return { leave: () => {} }
     const leave = () => {
       for (const stop of stops) stop()
       this.members.delete(member)
@@ -85,7 +86,7 @@ export class Primary {
     const member: Member = { port, slot: this.freeSlot(), session: undefined, source: undefined, asked: undefined, late: false, leave }
     this.members.add(member)
     const stops = [port.onMessage((message) => this.receive(member, message)), port.onClose(leave)]
-    // It may have been there before us; one that comes later says so itself.
+    // It may have been there before us; one that comes later says so itself, and is asked again.
     this.ask(member, ++this.questions)
     return member
   }
@@ -99,7 +100,8 @@ export class Primary {
 
   /** In words what is wrong, if anything. */
   problem(): string | undefined {
-    const late = [...this.members].filter(({ late }) => late).map(({ slot }) => slot)
+    // One that never said a word may just not have our layer.
+    const late = [...this.members].filter(({ late, session }) => late && session !== undefined).map(({ slot }) => slot)
     const problems = [
       ...late.length === 0 ? [] : [`no answer within ${this.options.deadline} ms from worker ${late.join(", ")}: what it said last is shown`],
       ...this.aggregate.problems()
@@ -109,7 +111,8 @@ export class Primary {
 
   private receive(member: Member, message: unknown): void {
     const report = opened(message) as Report | undefined
-    if (report === undefined) return
+    if (report === undefined || typeof report.session !== "string") return
+    if (report.to !== undefined && report.to !== this.options.id) return
     if (member.source === undefined || member.session !== report.session) this.begin(member, report.session)
     member.source!.accept(report)
     if (report.final === true) {
@@ -168,7 +171,7 @@ export class Primary {
     return Effect.suspend(() => {
       const asked = new Set(known)
       for (const member of this.members) {
-        if (member.session === undefined || member.asked !== undefined || asked.has(member)) continue
+        if (member.asked !== undefined || asked.has(member)) continue
         asked.add(member)
         this.ask(member, question)
       }
@@ -180,7 +183,7 @@ export class Primary {
   }
 
   private ask(member: Member, question: number): void {
-    if (member.session !== undefined) member.asked = question
+    member.asked = question
     member.port.post(envelope({ primary: this.options.id, ask: question }))
   }
 }

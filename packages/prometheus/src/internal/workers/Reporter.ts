@@ -20,7 +20,7 @@ const perTurn = 1_000
 /** Most ended series remembered: one that comes back goes on with its total. The store forgets them sooner. */
 const maxEnded = 20_000
 
-type Body = Omit<Report, "session">
+type Body = Omit<Report, "session" | "to">
 
 interface Draft {
   families: Array<FamilyNote>
@@ -35,23 +35,15 @@ const blank = (): Draft => ({ families: [], series: [], values: [], exemplars: [
 /** Tells what changed in a store since it was last asked, in messages of bounded size and short turns. */
 export class Reporter {
   private readonly store: MetricStore
-  private families = new Map<MetricFamily, number>()
-  private entries = new Map<Series, Entry>()
-  private ended = new Map<string, Entry>()
+  private readonly families = new Map<MetricFamily, number>()
+  private readonly entries = new Map<Series, Entry>()
+  private readonly ended = new Map<string, Entry>()
   private ids = 0
   private round = 0
   private draft = blank()
 
   constructor(store: MetricStore) {
     this.store = store
-  }
-
-  /** Forgets what the other side knows: it is a new one. */
-  restart(): void {
-    this.families = new Map()
-    this.entries = new Map()
-    this.ended = new Map()
-    this.draft = blank()
   }
 
   /** One report after the other; the last holds `ending`. Run one at a time. */

@@ -1,4 +1,4 @@
-import type { MetricStore } from "@effect-observability/core"
+import type { Telemetry } from "@effect-observability/core"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -10,35 +10,62 @@ import type { Port } from "./ports.ts"
 import { envelope, opened, type Question, type Report } from "./protocol.ts"
 import { Reporter } from "./Reporter.ts"
 
+/** Most primaries whose knowledge is kept: one, and its predecessor for a while. */
+const maxPrimaries = 4
+
 /**
- * A worker's side: answers the primary's questions, and tells the rest when the scope closes; waits at most `patience` milliseconds to hear that it
+ * A worker's side: answers the questions of a primary, and tells the rest when the scope closes; waits at most `patience` milliseconds to hear that it
  * arrived.
  */
-export const serve = (store: MetricStore, port: Port, session: string, patience: number): Effect.Effect<void, never, Scope.Scope> =>
+export const serve = (
+  { refreshSelfMetrics, store }: Telemetry["Service"],
+  port: Port,
+  session: string,
+  patience: number
+): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const reporter = new Reporter(store)
+    const reporters = new Map<string, Reporter>()
     const one = yield* Semaphore.make(1)
-    const questions = yield* Queue.sliding<number>(1)
+    const questions = yield* Queue.sliding<{ readonly primary: string; readonly ask: number }>(4 * maxPrimaries)
     const received = Deferred.makeUnsafe<void>()
-    let primary: string | undefined
     let open = true
 
-    const post = (body: Omit<Report, "session">) => Effect.sync(() => port.post(envelope({ ...body, session })))
+    const reporterFor = (primary: string): Reporter => {
+      const reporter = reporters.get(primary) ?? new Reporter(store)
+      reporters.delete(primary)
+      reporters.set(primary, reporter)
+      for (const oldest of reporters.keys()) {
+        if (reporters.size <= maxPrimaries) break
+        reporters.delete(oldest)
+      }
+      return reporter
+    }
     // A report cut short would leave things out that count as told.
-    const report = (ending: Pick<Report, "answers" | "final">) => Effect.uninterruptible(one.withPermit(reporter.report(post, ending)))
+    const report = (reporter: Reporter, to: string | undefined, ending: Pick<Report, "answers" | "final">) =>
+      Effect.suspend(() => {
+        refreshSelfMetrics()
+        const address = to === undefined ? { session } : { session, to }
+        return reporter.report((body) => Effect.sync(() => port.post(envelope({ ...body, ...address }))), ending)
+      }).pipe(one.withPermit, Effect.uninterruptible)
     const answer = Queue.take(questions).pipe(
-      Effect.flatMap((answers) => report({ answers })),
+      Effect.flatMap(({ ask, primary }) => report(reporterFor(primary), primary, { answers: ask })),
       Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)
     )
+    const last = Effect.suspend(() => {
+      if (!open) return Effect.void
+      // A worker that nobody has asked yet has told nobody anything.
+      const known = reporters.size === 0 ? [[undefined, new Reporter(store)] as const] : [...reporters]
+      return Effect.andThen(
+        Effect.forEach(known, ([to, reporter]) => report(reporter, to, { final: true }), { discard: true }),
+        Effect.timeoutOption(Deferred.await(received), patience)
+      )
+    })
     const hear = (message: unknown): void => {
       const question = opened(message) as Question | undefined
       if (question === undefined) return
       if (question.received === session) Deferred.doneUnsafe(received, Exit.void)
-      if (typeof question.ask !== "number") return
-      // The first primary to ask has been told nothing yet either.
-      if (primary !== undefined && primary !== question.primary) reporter.restart()
-      primary = question.primary
-      Queue.offerUnsafe(questions, question.ask)
+      const { ask, primary } = question
+      if (typeof ask === "number" && typeof primary === "string") Queue.offerUnsafe(questions, { ask, primary })
     }
 
     yield* Effect.forkScoped(Effect.forever(answer))
@@ -46,7 +73,7 @@ export const serve = (store: MetricStore, port: Port, session: string, patience:
       Effect.sync(() => [port.onMessage(hear), port.onClose(() => open = false)]),
       (stops) => Effect.sync(() => stops.forEach((stop) => stop()))
     )
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => open ? Effect.andThen(report({ final: true }), Effect.timeoutOption(Deferred.await(received), patience)) : Effect.void))
-    yield* post({ families: [], series: [], values: [], exemplars: [], gone: [] })
+    yield* Effect.addFinalizer(() => last)
+    // Whoever asked before this was listening asks again.
+    port.post(envelope({ session, families: [], series: [], values: [], exemplars: [], gone: [] }))
   })

@@ -3,6 +3,8 @@ import { type MessagePort, parentPort, type Worker as Thread } from "node:worker
 
 /** The end of a channel between a primary and one worker. Messages arrive whole and in order. */
 export interface Port {
+  /** What the channel belongs to: two ports of one are the same channel. */
+  readonly of: object
   /** Hands a message over; what happens to it when the other side is gone does not matter. Must not throw. */
   readonly post: (message: unknown) => void
   /** Calls back for every message, ours or not; returns how to stop it. */
@@ -13,6 +15,7 @@ export interface Port {
 
 /** In the primary: the channel to a worker of `node:cluster`. */
 export const clusterWorker = (worker: ClusterWorker): Port => ({
+  of: worker,
   post: (message) => {
     // Without a callback a channel that closes meanwhile would be an error event.
     if (worker.isConnected()) quietly(() => worker.send(message as object, () => {}))
@@ -31,6 +34,7 @@ export const onClusterWorker = (listener: (worker: ClusterWorker) => void): () =
 /** In a worker of `node:cluster`: the channel to the primary; `undefined` where there is none. */
 export const clusterPrimary = (): Port | undefined =>
   !cluster.isWorker || process.send === undefined ? undefined : {
+    of: process,
     post: (message) => {
       if (process.connected) quietly(() => process.send!(message, undefined, undefined, () => {}))
     },
@@ -40,6 +44,7 @@ export const clusterPrimary = (): Port | undefined =>
 
 /** The channel to or from a thread. */
 export const thread = (port: Thread | MessagePort): Port => ({
+  of: port,
   post: (message) => quietly(() => port.postMessage(message)),
   onMessage: (listener) => listen(port, "message", listener),
   onClose: (listener) => listen(port, "ref" in port && "terminate" in port ? "exit" : "close", listener)

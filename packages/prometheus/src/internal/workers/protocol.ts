@@ -38,6 +38,8 @@ export interface ExemplarNote {
 export interface Report {
   /** Of one lifetime of a worker's layer. */
   readonly session: string
+  /** The primary that knows what was reported before; absent when none does. */
+  readonly to?: string
   readonly families: ReadonlyArray<FamilyNote>
   readonly series: ReadonlyArray<SeriesNote>
   readonly values: ReadonlyArray<readonly [series: number, ...figures: ReadonlyArray<Figure>]>
@@ -52,7 +54,7 @@ export interface Report {
 
 /** From the primary: a question, or the receipt of a last report. */
 export interface Question {
-  /** Of one lifetime of the primary's layer: another one knows nothing yet. */
+  /** Of one lifetime of a primary's layer: another one knows nothing yet. */
   readonly primary: string
   readonly ask?: number
   readonly received?: string
