@@ -203,10 +203,10 @@ describe("what workers say", () => {
           const { attach } = Context.get(context, Workers.WorkerPages)
           yield* attach(port1).pipe(Scope.provide(scope))
           yield* attach(port1).pipe(Scope.provide(scope))
-          return Effect.map(page, (now) => [total(now, "work_total"), total(now, "work_seconds_sum")]).pipe(Effect.provideContext(context))
+          return { look: Effect.map(page, (now) => [total(now, "work_total"), total(now, "work_seconds_sum")]).pipe(Effect.provideContext(context)) }
         })
       const scope = yield* Scope.make()
-      const first = yield* primary(scope)
+      const { look: first } = yield* primary(scope)
       const worker = yield* Layer.build(Layer.fresh(Workers.layerThread({ port: port2 })))
       const metrics = Context.get(worker, MetricsRecorder)
       const work = Effect.sync(() => {
@@ -215,7 +215,7 @@ describe("what workers say", () => {
       })
       yield* work
       assert.deepStrictEqual(yield* first, [5, 2])
-      const second = yield* primary(yield* Effect.scope)
+      const { look: second } = yield* primary(yield* Effect.scope)
       assert.deepStrictEqual([yield* second, yield* first], [[5, 2], [5, 2]])
       yield* work
       assert.deepStrictEqual([yield* first, yield* second], [[10, 4], [10, 4]])
