@@ -1,8 +1,9 @@
+import { aligned } from "./internal/align.ts"
 import type { MetricDefinition } from "./MetricDefinition.ts"
 
 /** One series of the store: a definition and one value per declared label. */
 export interface Series {
-  /** Position among the series of its kind, in order of creation, from 0; never reused. */
+  /** Position among the series of its kind in frames of the store's present generation; -1 once it was retired. */
   readonly index: number
   readonly definition: MetricDefinition
   /** One value per `definition.labelNames`, in that order; `""` stands for an absent label. */
@@ -12,8 +13,9 @@ export interface Series {
 }
 
 /**
- * What happened in one interval, as arrays: entry `i` belongs to the series with `index` `i` of that kind. Arrays only grow:
- * a frame is a prefix of the store's series, in order of creation.
+ * What happened in one interval, as arrays: entry `i` belongs to `series[i]` of that column. Within one generation arrays only grow: each
+ * frame is a prefix of one list of series, in order of creation. When series were retired the store moves the others together and begins
+ * another generation, in which positions mean other series.
  */
 export interface MetricFrame {
   /** Interval of the frame, milliseconds since the epoch; `endTime` lies on the time grid unless a flush was asked for. */
@@ -21,6 +23,8 @@ export interface MetricFrame {
   readonly endTime: number
   /** How many source frames it holds: 1, more after merging. */
   readonly sources: number
+  /** Unlike that of other frames when the same positions may stand for other series; 0 until the first compaction. */
+  readonly generation: number
   readonly counters: ScalarColumn
   readonly gauges: ScalarColumn
   readonly histograms: HistogramColumn
@@ -76,10 +80,14 @@ export interface SummaryColumn {
 }
 
 /** Two adjacent frames as one: increases are added, last values are the newer frame's. No total changes. */
-export const merge = (older: MetricFrame, newer: MetricFrame): MetricFrame => ({
+export const merge = (older: MetricFrame, newer: MetricFrame): MetricFrame =>
+  older.generation === newer.generation ? joinedUp(older, newer) : joinedUp(...aligned(older, newer))
+
+const joinedUp = (older: MetricFrame, newer: MetricFrame): MetricFrame => ({
   startTime: older.startTime,
   endTime: newer.endTime,
   sources: older.sources + newer.sources,
+  generation: newer.generation,
   counters: { series: newer.counters.series, values: added(older.counters.values, newer.counters.values) },
   gauges: newer.gauges,
   histograms: {

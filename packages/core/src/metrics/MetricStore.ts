@@ -16,6 +16,11 @@ export interface MetricStore {
   readonly onDeclare: (listener: (family: MetricFamily) => void) => () => void
   /** A reader with its own baseline: each `take` holds exactly what happened since the one before it. */
   readonly frames: () => FrameReader
+  /**
+   * Ends one series: readers of frames get its last value, a later record of its labels begins a new one, which for a counter goes on where it
+   * was. `false` when there is no such series.
+   */
+  readonly remove: (metric: MetricDefinition | string, labels?: Readonly<Record<string, string>>) => boolean
   /** Hands over single values of some metrics as they are recorded, at most `capacity` between two `take`s. */
   readonly tap: (options: { readonly capacity: number; readonly matches?: (definition: MetricDefinition) => boolean }) => Tap
   /** Definitions that could not be used, in words that name the metric, the field and the fix. */
@@ -43,6 +48,8 @@ export interface MetricFamily {
 export interface FrameReader {
   /** Everything since the last `take`, or since the store began. Times are milliseconds since the epoch. */
   readonly take: (startTime: number, endTime: number) => MetricFrame
+  /** No more frames: the store need not keep anything for it. */
+  readonly close: () => void
 }
 
 export interface Tap {

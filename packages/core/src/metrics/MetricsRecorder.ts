@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { MetricDefinition } from "./MetricDefinition.ts"
 import type { Family } from "./internal/Family.ts"
 import type { Registry } from "./internal/Registry.ts"
-import type { Series } from "./MetricFrame.ts"
+import type { Slot } from "./internal/Slot.ts"
 
 /** Labels a metric wants: those of its definition, or any for a metric given by name. */
 export type LabelsFor<D> = D extends string ? Readonly<Record<string, string>> : D extends { readonly "~labels": infer L } ? L : Readonly<Record<string, string>>
@@ -51,6 +51,14 @@ export class MetricsRecorder extends Context.Service<MetricsRecorder, {
   readonly observeHistogramUnsafe: <const D extends HistogramLike>(metric: D, ...rest: ValueArguments<D>) => void
   readonly observeSummaryUnsafe: <const D extends SummaryLike>(metric: D, ...rest: ValueArguments<D>) => void
   readonly bind: <const D extends MetricDefinition>(metric: D, ...rest: {} extends LabelsFor<D> ? [labels?: LabelsFor<D>] : [labels: LabelsFor<D>]) => HandleFor<D>
+  /**
+   * Ends one series, such as that of a tenant who left: backends get its last value. A later record of these labels begins a new one, which
+   * for a counter goes on where it was. `false` when there is no such series.
+   */
+  readonly remove: <const D extends MetricDefinition | string>(
+    metric: D,
+    ...rest: {} extends LabelsFor<D> ? [labels?: LabelsFor<D>] : [labels: LabelsFor<D>]
+  ) => Effect.Effect<boolean>
 }>()("@effect-observability/core/MetricsRecorder") {}
 
 type Labels = Readonly<Record<string, string>>
@@ -77,7 +85,8 @@ export const make = (registry: Registry): MetricsRecorder["Service"] => {
     setGaugeUnsafe,
     observeHistogramUnsafe,
     observeSummaryUnsafe,
-    bind: (metric: MetricDefinition, labels?: Labels) => bind(registry, metric, labels)
+    bind: (metric: MetricDefinition, labels?: Labels) => bind(registry, metric, labels),
+    remove: (metric: Metric, labels?: Labels) => Effect.sync(() => registry.remove(metric, labels))
   }
   // The generic signatures of the service check labels at compile time; at run time all metrics look alike.
   return recorder as unknown as MetricsRecorder["Service"]
@@ -104,7 +113,8 @@ export const noop: MetricsRecorder["Service"] = (() => {
     setGaugeUnsafe: nothingUnsafe,
     observeHistogramUnsafe: nothingUnsafe,
     observeSummaryUnsafe: nothingUnsafe,
-    bind: () => handle
+    bind: () => handle,
+    remove: () => Effect.succeed(false)
   } as unknown as MetricsRecorder["Service"]
 })()
 
@@ -127,30 +137,35 @@ const bind = (registry: Registry, metric: MetricDefinition, labels: Labels | und
 abstract class Handle {
   protected readonly registry: Registry
   protected readonly family: Family
-  protected readonly series: Series
+  private held: Slot
 
-  constructor(registry: Registry, family: Family, series: Series) {
+  constructor(registry: Registry, family: Family, series: Slot) {
     this.registry = registry
     this.family = family
-    this.series = series
+    this.held = series
+  }
+
+  /** The series; another one when it was retired in the meantime. */
+  protected get series(): Slot {
+    return this.held.index >= 0 ? this.held : this.held = this.family.current(this.held)
   }
 }
 
 class Counter extends Handle implements CounterHandle {
-  private readonly one = Effect.sync(() => this.registry.add(this.family, this.series, 1))
+  private readonly one = Effect.sync(() => this.incrementUnsafe(1))
 
   increment(value?: number): Effect.Effect<void> {
-    return value === undefined ? this.one : Effect.sync(() => this.registry.add(this.family, this.series, value))
+    return value === undefined ? this.one : Effect.sync(() => this.incrementUnsafe(value))
   }
 
-  incrementUnsafe(value?: number): void {
-    this.registry.add(this.family, this.series, value === undefined ? 1 : value)
+  incrementUnsafe(value = 1): void {
+    this.registry.add(this.family, this.series, value)
   }
 }
 
 class Gauge extends Handle implements GaugeHandle {
   set(value: number): Effect.Effect<void> {
-    return Effect.sync(() => this.registry.set(this.family, this.series, value))
+    return Effect.sync(() => this.setUnsafe(value))
   }
 
   setUnsafe(value: number): void {
@@ -160,7 +175,7 @@ class Gauge extends Handle implements GaugeHandle {
 
 class Observer extends Handle implements ObserverHandle {
   observe(value: number): Effect.Effect<void> {
-    return Effect.sync(() => this.registry.observeIn(this.family, this.series, value))
+    return Effect.sync(() => this.observeUnsafe(value))
   }
 
   observeUnsafe(value: number): void {

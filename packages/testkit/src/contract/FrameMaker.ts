@@ -49,6 +49,7 @@ export class FrameMaker {
       startTime,
       endTime,
       sources: 1,
+      generation: 0,
       counters: { series: [...counters], values: Float64Array.from(counters, (one) => sum(of(one).map((h) => h.value ?? 0))) },
       gauges: { series: [...gauges], values: Float64Array.from(gauges, (one) => of(one).at(-1)?.value ?? NaN) },
       histograms: {

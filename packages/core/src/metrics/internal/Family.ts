@@ -3,6 +3,9 @@ import type { Exemplar, Series } from "../MetricFrame.ts"
 import type { MetricFamily } from "../MetricStore.ts"
 import { wanted } from "./Exemplars.ts"
 import type { Registry } from "./Registry.ts"
+import { Slot } from "./Slot.ts"
+import type { Totals } from "./Totals.ts"
+import type { View } from "./views.ts"
 
 /** Longest label value kept; the rest is cut when its series is made. */
 const maxLabelLength = 1024
@@ -13,84 +16,130 @@ export const overflowValue = "_overflow"
 export const otherValue = "_OTHER"
 
 type Labels = Readonly<Record<string, string>>
+/** The last level holds slots, those above it branches. */
 type Branch = Map<string, any>
 
+/** Equal to no label value. */
+const nothing = {} as string
+
 /**
- * One metric and its series, found by a trie of Maps over the label values in declared order: a lookup builds no string and
- * allocates nothing.
+ * One metric and its series. A series is found by the label values alone: first they are compared with those of a series found lately,
+ * then they lead through a trie of Maps, in declared order. Neither builds a string or allocates.
  */
 export class Family implements MetricFamily {
+  /** What it is called and looks like for those who read. */
   readonly definition: MetricDefinition
-  readonly series: Array<Series> = []
+  readonly series: Array<Slot> = []
+  /** What those who record have. */
+  readonly source: MetricDefinition
   readonly maxSeries: number
   readonly exemplars: boolean
+  /** Whether records are added up to a total that only rises. */
+  readonly rises: boolean
   private readonly registry: Registry
+  /** Labels that calls give; as `for … in` yields them, so that comparing them is comparing pointers. */
   private readonly names: ReadonlyArray<string>
+  /** Positions of `names` that tell series apart; the other labels are added up. */
+  private readonly kept: ReadonlyArray<number>
+  private readonly whole: boolean
+  private readonly constants: ReadonlyArray<string>
   private readonly allowed: ReadonlyArray<ReadonlySet<string> | undefined> | undefined
   private readonly root: Branch = new Map()
-  private single: Series | undefined
-  private overflow: Series | undefined
+  private readonly none: Slot
+  private recent: Slot
+  private finds = 0
+  private single: Slot | undefined
+  private overflow: Slot | undefined
+  /** What series had counted before they were retired and came back. */
+  private bases: Map<Series, Totals> | undefined
 
-  constructor(registry: Registry, definition: MetricDefinition, maxSeries: number) {
+  constructor(registry: Registry, view: View, maxSeries: number) {
+    const { constants, definition, kept, source } = view
     this.registry = registry
     this.definition = definition
+    this.source = source
     this.maxSeries = maxSeries
     this.exemplars = wanted(definition)
-    this.names = definition.labelNames
-    const literals = definition.labelValues
+    this.rises = definition.type === "counter"
+    this.names = Object.keys(Object.fromEntries(source.labelNames.map((name) => [name, 0])))
+    this.kept = kept
+    this.whole = kept.length === this.names.length
+    this.constants = constants
+    const literals = source.labelValues
     this.allowed = literals === undefined
       ? undefined
       : this.names.map((name) => Object.hasOwn(literals, name) ? new Set(literals[name]) : undefined)
+    this.recent = this.none = new Slot(-1, definition, this.names.map(() => nothing), 0)
   }
 
   /** The series of these labels, made when it is new; never fails. */
-  find(labels: Labels | undefined): Series {
-    const names = this.names
-    const n = names.length
-    if (labels === undefined || labels === null) return n === 0 && this.single !== undefined ? this.single : this.miss(labels)
-    let given = 0
-    for (const _ in labels) given++
-    if (given === n) {
-      let node: any
-      switch (n) {
-        case 0:
-          node = this.single
-          break
-        case 1:
-          node = this.root.get(labels[names[0]!]!)
-          break
-        case 2:
-          node = this.root.get(labels[names[0]!]!)
-          if (node !== undefined) node = node.get(labels[names[1]!]!)
-          break
-        case 3:
-          node = this.root.get(labels[names[0]!]!)
-          if (node !== undefined) {
-            node = node.get(labels[names[1]!]!)
-            if (node !== undefined) node = node.get(labels[names[2]!]!)
-          }
-          break
-        default:
-          node = this.root
-          for (let i = 0; i < n && node !== undefined; i++) node = node.get(labels[names[i]!]!)
-      }
-      if (node !== undefined) return node
+  find(labels: Labels | undefined): Slot {
+    try {
+      return this.look(labels) ?? this.miss(labels)
+    } catch {
+      // A proxy or a getter that throws.
+      this.registry.refuse("unreadable_labels", this.definition)
+      return this.miss(undefined)
     }
-    return this.miss(labels)
   }
 
-  private miss(labels: Labels | undefined): Series {
-    const { names, registry } = this
-    const n = names.length
+  private look(labels: Labels | undefined): Slot | undefined {
+    const { names, recent } = this
+    if (labels === undefined || labels === null) return names.length === 0 ? this.single : undefined
+    if (!this.whole) return this.lookByName(labels)
+    const values = recent.labelValues
+    // Walking the keys also finds out whether there are too many of them.
+    let node: any = undefined
+    let i = 0
+    for (const key in labels) {
+      if (key !== names[i]) return this.lookByName(labels)
+      const value = labels[key]!
+      if (node === undefined) {
+        if (value === values[i]) {
+          i++
+          continue
+        }
+        node = this.root
+        for (let k = 0; k < i; k++) node = node.get(values[k]!)
+      }
+      node = node.get(value)
+      if (node === undefined) return undefined
+      i++
+    }
+    if (i !== names.length) return undefined
+    if (node === undefined) return i === 0 ? this.single : recent
+    // Not each time: with many series in turn it would only be a write.
+    if ((this.finds = (this.finds + 1) & 15) === 0) this.recent = node
+    return node
+  }
+
+  /** The keys come in another order than they were declared, or not all of them count. */
+  private lookByName(labels: Labels): Slot | undefined {
+    const { kept, names } = this
+    let given = 0
+    for (const _ in labels) given++
+    if (given !== names.length) return undefined
+    if (kept.length === 0) return this.single
+    let node: any = this.root
+    for (let i = 0; i < kept.length && node !== undefined; i++) {
+      const name = names[kept[i]!]!
+      node = Object.hasOwn(labels, name) ? node.get(labels[name]!) : undefined
+    }
+    return node
+  }
+
+  private miss(labels: Labels | undefined): Slot {
+    const { kept, names, registry } = this
     const values: Array<string> = []
     let known = 0
-    for (let i = 0; i < n; i++) {
-      const name = names[i]!
-      let value = read(labels, name)
+    for (let i = 0; i < names.length; i++) {
+      let value = read(labels, names[i]!)
+      if (value !== undefined) known++
+      if (!this.whole && !kept.includes(i)) continue
       if (value === undefined) {
         registry.refuse("missing_label", this.definition)
         value = ""
-      } else known++
+      }
       if (value.length > maxLabelLength) {
         registry.refuse("long_label", this.definition)
         value = value.slice(0, maxLabelLength)
@@ -103,56 +152,121 @@ export class Family implements MetricFamily {
       values.push(value)
     }
     if (countKeys(labels) > known) registry.refuse("unknown_label", this.definition)
+    return this.at(values)
+  }
+
+  /** The series of these values, one for each label that tells series apart. */
+  at(values: ReadonlyArray<string>): Slot {
+    const n = values.length
     if (n === 0) return this.single ??= this.create(values)
     let node: Branch = this.root
     for (let i = 0; i < n - 1; i++) {
       let next: Branch | undefined = node.get(values[i]!)
       if (next === undefined) {
-        if (this.full) return this.spill()
+        if (this.full) return this.spill(values)
         next = new Map()
         node.set(values[i]!, next)
       }
       node = next
     }
     const last = values[n - 1]!
-    const found: Series | undefined = node.get(last)
+    const found: Slot | undefined = node.get(last)
     if (found !== undefined) return found
-    if (this.full) return this.spill()
+    if (this.full) return this.spill(values)
     const made = this.create(values)
     node.set(last, made)
     return made
+  }
+
+  /** The series of these labels if there is one. */
+  known(labels: Labels | undefined): Slot | undefined {
+    if (this.kept.length === 0) return this.single
+    let node: any = this.root
+    for (const i of this.kept) {
+      if (node === undefined) return undefined
+      node = node.get(read(labels, this.names[i]!) ?? "")
+    }
+    return node
+  }
+
+  /** The series a handle holds, or its successor when it was retired. */
+  current(slot: Slot): Slot {
+    if (slot.index >= 0) return slot
+    return this.at(slot.labelValues.slice(0, slot.labelValues.length - this.constants.length))
   }
 
   private get full(): boolean {
     return this.series.length >= this.maxSeries || this.registry.full
   }
 
-  private spill(): Series {
-    this.registry.refuse("cardinality", this.definition)
-    return this.overflow ??= this.create(this.names.map(() => overflowValue))
+  private spill(values: ReadonlyArray<string>): Slot {
+    this.registry.overflowed(this, values)
+    return this.overflow ??= this.create(values.map(() => overflowValue))
   }
 
-  private create(labelValues: ReadonlyArray<string>): Series {
-    const series = this.registry.addSeries(this.definition, labelValues)
-    this.series.push(series)
-    return series
+  private create(values: ReadonlyArray<string>): Slot {
+    const labelValues = this.constants.length === 0 ? values : [...values, ...this.constants]
+    const before = this.registry.totals.recall(this.definition, labelValues)
+    const slot = this.registry.addSeries(this.definition, labelValues, before?.createdAt)
+    if (before !== undefined) (this.bases ??= new Map()).set(slot, before)
+    this.series.push(slot)
+    return slot
+  }
+
+  /** Whether a series may be retired: one without labels stands for the metric itself, and the overflow series is for all. */
+  retirable(slot: Slot): boolean {
+    return slot !== this.single && slot !== this.overflow
+  }
+
+  /** Takes series out; what they counted is remembered. Their last values stay in the columns for those who read frames. */
+  retire(slots: ReadonlySet<Slot>): void {
+    for (const slot of slots) {
+      this.registry.totals.keep(this.definition, slot, this.totalsOf(slot))
+      this.bases?.delete(slot)
+      if (slot === this.single) this.single = undefined
+      else if (slot === this.overflow) this.overflow = undefined
+      else prune(this.root, slot.labelValues, 0)
+    }
+    this.recent = this.none
+    let n = 0
+    for (const slot of this.series) if (!slots.has(slot)) this.series[n++] = slot
+    this.series.length = n
+  }
+
+  private totalsOf(slot: Slot): Totals {
+    const { createdAt, definition } = slot
+    switch (definition.type) {
+      case "histogram":
+        return { createdAt, value: 0, count: 0, sum: this.sum(slot), buckets: Float64Array.from([...definition.buckets!, 0], (_, i) => this.bucket(slot, i)) }
+      case "summary":
+        return { createdAt, value: 0, count: this.count(slot), sum: this.sum(slot), buckets: undefined }
+      default:
+        return { createdAt, value: this.value(slot), count: 0, sum: 0, buckets: undefined }
+    }
   }
 
   value(series: Series): number {
-    return this.registry.scalarsOf(this.definition.type).cells[series.index]!
+    const value = this.registry.scalarsOf(this.definition.type).cells[series.index] ?? NaN
+    return this.bases === undefined ? value : value + (this.bases.get(series)?.value ?? 0)
   }
 
   count(series: Series): number {
-    return this.definition.type === "summary" ? this.registry.summaries.counts[series.index]! : this.registry.histograms.count(series)
+    const before = this.bases?.get(series)
+    if (this.definition.type === "summary") return (this.registry.summaries.counts[series.index] ?? NaN) + (before?.count ?? 0)
+    const count = this.registry.histograms.count(series)
+    return before?.buckets === undefined ? count : before.buckets.reduce((sum, bucket) => sum + bucket, count)
   }
 
   sum(series: Series): number {
-    return this.definition.type === "summary" ? this.registry.summaries.sums[series.index]! : this.registry.histograms.sums[series.index]!
+    const { histograms, summaries } = this.registry
+    const sum = (this.definition.type === "summary" ? summaries : histograms).sums[series.index] ?? NaN
+    return this.bases === undefined ? sum : sum + (this.bases.get(series)?.sum ?? 0)
   }
 
   bucket(series: Series, i: number): number {
     const { histograms } = this.registry
-    return histograms.buckets[histograms.offsets[series.index]! + i]!
+    const count = histograms.buckets[histograms.offsets[series.index]! + i] ?? NaN
+    return this.bases === undefined ? count : count + (this.bases.get(series)?.buckets?.[i] ?? 0)
   }
 
   exemplar(series: Series, bucket = -1): Exemplar | undefined {
@@ -160,8 +274,19 @@ export class Family implements MetricFamily {
   }
 
   quantile(series: Series, q: number): number {
-    return this.registry.summaries.sketches[series.index]!.quantile(q)
+    return this.registry.summaries.sketches[series.index]?.quantile(q) ?? NaN
   }
+}
+
+/** Takes a path out of the trie, with the branches that are empty then. */
+const prune = (node: Branch, values: ReadonlyArray<string>, depth: number): void => {
+  const value = values[depth]!
+  const child: unknown = node.get(value)
+  if (child instanceof Map) {
+    prune(child, values, depth + 1)
+    if (child.size > 0) return
+  }
+  node.delete(value)
 }
 
 /** Labels may come from untyped code: whatever it is becomes a string, and nothing a getter does gets out. */
@@ -178,6 +303,10 @@ const read = (labels: Labels | undefined, name: string): string | undefined => {
 
 const countKeys = (labels: Labels | undefined): number => {
   let keys = 0
-  for (const _ in labels) keys++
+  try {
+    for (const _ in labels) keys++
+  } catch {
+    // What cannot be listed cannot be counted.
+  }
   return keys
 }

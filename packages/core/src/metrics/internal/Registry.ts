@@ -1,10 +1,16 @@
 import type { MetricDefinition, MetricType } from "../MetricDefinition.ts"
 import { defaultBuckets, defaultObjectives, MetricDefinition as Definition, MetricDefinitionError, problem } from "../MetricDefinition.ts"
-import type { Series } from "../MetricFrame.ts"
 import type { FrameReader, MetricFamily, MetricStore, Tap } from "../MetricStore.ts"
-import { Histograms, scalarReader, Scalars, Summaries } from "./columns.ts"
+import { newGeneration } from "./align.ts"
 import * as Exemplars from "./Exemplars.ts"
 import { Family } from "./Family.ts"
+import { Histograms } from "./Histograms.ts"
+import { Scalars } from "./Scalars.ts"
+import { Slot } from "./Slot.ts"
+import { Summaries } from "./Summaries.ts"
+import { RingTap } from "./Taps.ts"
+import { RetiredTotals } from "./Totals.ts"
+import { type AllowSettings, Views, type ViewSettings } from "./views.ts"
 
 /** What the store needs to know of the world, and may be told anew while running. */
 export interface StoreSettings {
@@ -12,10 +18,17 @@ export interface StoreSettings {
   readonly maxSeries: number
   readonly maxMetrics: number
   readonly buckets: Readonly<Record<string, ReadonlyArray<number>>>
+  readonly allow?: AllowSettings
+  readonly views?: ReadonlyArray<ViewSettings>
+  /** Milliseconds after which a series that nothing was recorded into is retired; `undefined`: never. */
+  readonly seriesTimeToLive?: number | undefined
 }
 
 /** Most messages about wrong definitions kept: names may come from data. */
 const maxProblems = 100
+
+/** Free places are given up when they are a quarter of all. */
+const wastedShare = 4
 
 /** The store behind `MetricStore` and the recorder: families, cells and taps. */
 export class Registry implements MetricStore {
@@ -29,28 +42,41 @@ export class Registry implements MetricStore {
   private takenBuckets: Array<number> = []
   private readonly settings: StoreSettings
   private readonly now: () => number
+  private readonly views: Views
+  /** By the name that recorders use. */
+  private readonly bySource = new Map<string, Family>()
+  /** By the name that readers see. */
   private readonly byName = new Map<string, Family>()
-  /** `undefined` marks a definition that conflicts with another: found once, refused from then on. */
-  private readonly byDefinition = new Map<MetricDefinition, Family | undefined>()
+  // Weak: a program may make a definition per call.
+  private readonly byDefinition = new WeakMap<MetricDefinition, Family>()
+  /** Definitions that are of no use, with the reason that records into them are counted under. */
+  private readonly useless = new WeakMap<MetricDefinition, string>()
   private readonly refused = new Map<string, number>()
   private readonly declared = new Set<(family: MetricFamily) => void>()
-  private readonly suggested = new Set<string>()
+  private readonly suggested = new Map<string, MetricDefinition>()
   private readonly wrong = new Set<string>()
-  private seriesCount = 0
+  readonly totals = new RetiredTotals()
+  private generation = 0
+  private retirements = 0
+  /** Readers of frames with the number of the last retirement that their newest frame had. */
+  private readonly readers = new Set<{ seen: number }>()
   private taps: ReadonlyArray<RingTap> = []
 
   constructor(settings: StoreSettings, now: () => number) {
     this.settings = settings
     this.now = now
+    this.views = new Views(settings.allow ?? { metrics: undefined, labels: undefined }, settings.views ?? [], settings.buckets)
     this.exemplars = new Exemplars.Exemplars(now)
   }
 
   get full(): boolean {
-    return this.seriesCount >= this.settings.maxSeries
+    return this.size >= this.settings.maxSeries
   }
 
+  /** Places taken by series, those included that wait for their last frame. */
   get size(): number {
-    return this.seriesCount
+    const { counters, gauges, histograms, summaries } = this
+    return counters.series.length + gauges.series.length + histograms.series.length + summaries.series.length
   }
 
   families(): ReadonlyArray<MetricFamily> {
@@ -58,22 +84,21 @@ export class Registry implements MetricStore {
   }
 
   family(name: string): Family | undefined {
-    return this.byName.get(name)
+    return this.byName.get(name) ?? this.bySource.get(name)
   }
 
   declare(definition: MetricDefinition): MetricDefinitionError | undefined {
-    const known = this.byDefinition.get(definition)
-    if (known !== undefined) return undefined
+    if (this.byDefinition.has(definition)) return undefined
     this.yieldTo(definition)
     const wrong = problem(definition) ?? this.conflict(definition)
-    if (wrong !== undefined) {
-      this.byDefinition.set(definition, undefined)
-      if (this.wrong.size < maxProblems) this.wrong.add(wrong.message)
-      return wrong
-    }
-    const existing = this.byName.get(definition.name)
+    if (wrong !== undefined) return this.reject(definition, wrong)
+    const existing = this.bySource.get(definition.name)
     if (existing !== undefined) {
       this.byDefinition.set(definition, existing)
+      return undefined
+    }
+    if (!this.views.admits(definition.name)) {
+      this.useless.set(definition, "allowlist")
       return undefined
     }
     if (this.byName.size >= this.settings.maxMetrics) {
@@ -83,12 +108,13 @@ export class Registry implements MetricStore {
         message: `metric "${definition.name}": the process already has ${this.byName.size} metrics; put what varies into labels`
       })
     }
-    const buckets = definition.type === "histogram" && Object.hasOwn(this.settings.buckets, definition.name)
-      ? this.settings.buckets[definition.name]
-      : undefined
-    const effective = buckets === undefined ? definition : new Definition({ ...definition, buckets })
-    const family = new Family(this, effective, definition.maxSeries ?? this.settings.maxSeriesPerMetric)
-    this.byName.set(definition.name, family)
+    const view = this.views.of(definition)
+    if (view instanceof MetricDefinitionError) return this.reject(definition, view)
+    const clash = problem(view.definition) ?? this.clash(view.source, view.definition.name)
+    if (clash !== undefined) return this.reject(definition, clash)
+    const family = new Family(this, view, definition.maxSeries ?? this.settings.maxSeriesPerMetric)
+    this.bySource.set(definition.name, family)
+    this.byName.set(family.definition.name, family)
     this.byDefinition.set(definition, family)
     for (const listener of this.declared) {
       try {
@@ -100,17 +126,39 @@ export class Registry implements MetricStore {
     return undefined
   }
 
+  private reject(definition: MetricDefinition, wrong: MetricDefinitionError): MetricDefinitionError {
+    this.useless.set(definition, "conflict")
+    if (this.wrong.size < maxProblems) this.wrong.add(wrong.message)
+    return wrong
+  }
+
+  /** Two metrics must not look like one. */
+  private clash(source: MetricDefinition, name: string): MetricDefinitionError | undefined {
+    const holder = this.byName.get(name)
+    if (holder === undefined) return undefined
+    return new MetricDefinitionError({
+      metric: source.name,
+      field: "name",
+      message: `metric "${source.name}": a view renames it to "${name}", which "${holder.source.name}" is called already: choose another name (metrics.views)`
+    })
+  }
+
   /** Declares a metric that gives way to another definition of its name, as long as nothing was recorded into it. */
   suggest(definition: MetricDefinition): void {
-    if (this.byName.has(definition.name) || this.declare(definition) !== undefined) return
-    this.suggested.add(definition.name)
+    if (this.bySource.has(definition.name) || this.declare(definition) !== undefined || !this.bySource.has(definition.name)) return
+    this.suggested.set(definition.name, definition)
   }
 
   private yieldTo(definition: MetricDefinition): void {
-    const family = this.byName.get(definition.name)
-    if (family === undefined || !this.suggested.delete(definition.name) || family.series.length > 0) return
-    this.byName.delete(definition.name)
-    for (const [known, its] of this.byDefinition) if (its === family) this.byDefinition.delete(known)
+    const { name } = definition
+    const suggested = this.suggested.get(name)
+    const family = this.bySource.get(name)
+    if (suggested === undefined || family === undefined) return
+    this.suggested.delete(name)
+    if (family.series.length > 0) return
+    this.bySource.delete(name)
+    this.byName.delete(family.definition.name)
+    this.byDefinition.delete(suggested)
   }
 
   /** Definitions that could not be used, in words. */
@@ -124,7 +172,7 @@ export class Registry implements MetricStore {
   }
 
   private conflict(definition: MetricDefinition): MetricDefinitionError | undefined {
-    const declared = this.byName.get(definition.name)?.definition
+    const declared = this.bySource.get(definition.name)?.source
     if (declared === undefined) return undefined
     const differs = (field: "type" | "labelNames", was: string, is: string) =>
       new MetricDefinitionError({
@@ -140,9 +188,9 @@ export class Registry implements MetricStore {
 
   /** The family to record into, declared on first use; `undefined` when the record must be refused (and is counted). */
   resolve(metric: MetricDefinition | string, type: MetricType, labels: Readonly<Record<string, string>> | undefined): Family | undefined {
-    const family = typeof metric === "string" ? this.byName.get(metric) : this.byDefinition.get(metric)
+    const family = typeof metric === "string" ? this.bySource.get(metric) : this.byDefinition.get(metric)
     if (family !== undefined) {
-      const declared = family.definition.type
+      const declared = family.source.type
       if (declared === type || (type === "counter" && declared === "upDownCounter")) return family
       this.refuse("wrong_type", family.definition)
       return undefined
@@ -156,15 +204,16 @@ export class Registry implements MetricStore {
         this.refuse("invalid_name", undefined)
         return undefined
       }
-      if (this.byDefinition.has(metric)) {
-        this.refuse("conflict", metric)
-        return undefined
+      if (!this.useless.has(metric)) {
+        const wrong = this.declare(metric)
+        if (this.byDefinition.has(metric)) return this.resolve(metric, type, labels)
+        if (wrong !== undefined && !this.useless.has(metric)) {
+          this.refuse("too_many_metrics", metric)
+          return undefined
+        }
       }
-      if (this.declare(metric) !== undefined) {
-        this.refuse("conflict", metric)
-        return undefined
-      }
-      return this.resolve(metric, type, labels)
+      this.refuse(this.useless.get(metric)!, metric)
+      return undefined
     }
     const fields = {
       name: metric,
@@ -172,27 +221,31 @@ export class Registry implements MetricStore {
       help: "",
       unit: "",
       labelNames: labels === undefined || labels === null ? [] : Object.keys(labels),
-      ...(type === "histogram" ? { buckets: this.settings.buckets[metric] ?? defaultBuckets } : {}),
+      ...(type === "histogram" ? { buckets: defaultBuckets } : {}),
       ...(type === "summary" ? { objectives: defaultObjectives } : {})
     }
     if (problem(fields) !== undefined) {
       this.refuse("invalid_name", undefined)
       return undefined
     }
-    if (this.declare(Object.freeze(new Definition(fields))) !== undefined) {
-      this.refuse("too_many_metrics", undefined)
+    if (!this.views.admits(metric)) {
+      this.refuse("allowlist", undefined)
       return undefined
     }
-    return this.byName.get(metric)
+    const wrong = this.declare(Object.freeze(new Definition(fields)))
+    if (wrong !== undefined) this.refuse(this.byName.size >= this.settings.maxMetrics ? "too_many_metrics" : "conflict", undefined)
+    return this.bySource.get(metric)
   }
 
-  addSeries(definition: MetricDefinition, labelValues: ReadonlyArray<string>): Series {
-    const { type } = definition
-    const column = type === "histogram" ? this.histograms : type === "summary" ? this.summaries : this.scalarsOf(type)
-    const series: Series = { index: column.series.length, definition, labelValues, createdAt: this.now() }
-    column.add(series, Exemplars.wanted(definition))
-    this.seriesCount++
-    return series
+  addSeries(definition: MetricDefinition, labelValues: ReadonlyArray<string>, createdAt = this.now()): Slot {
+    const column = this.columnOf(definition.type)
+    const slot = new Slot(column.series.length, definition, labelValues, createdAt)
+    column.add(slot, Exemplars.wanted(definition))
+    return slot
+  }
+
+  private columnOf(type: MetricType): Scalars | Histograms | Summaries {
+    return type === "histogram" ? this.histograms : type === "summary" ? this.summaries : this.scalarsOf(type)
   }
 
   scalarsOf(type: MetricType): Scalars {
@@ -204,21 +257,29 @@ export class Registry implements MetricStore {
     if (family !== undefined) this.add(family, family.find(labels), value)
   }
 
-  add(family: Family, series: Series, value: number): void {
-    if (typeof value !== "number" || !(value < Infinity && value >= 0)) {
-      if (family.definition.type === "counter" || !Number.isFinite(value)) {
-        this.refuse(Number.isFinite(value) ? "negative_increment" : "invalid_value", family.definition)
-        return
-      }
-    }
-    if (family.definition.type === "counter") {
-      this.counters.cells[series.index]! += value
-      if (family.exemplars && this.counters.due[series.index] === Exemplars.due && this.exemplars.capture(series, -1, value)) {
-        this.counters.due[series.index] = Exemplars.taken
+  add(family: Family, series: Slot, value: number): void {
+    // One chain of comparisons lets through what is right in most cases.
+    if (!(typeof value === "number" && value >= 0 && value < Infinity) && !this.mayAdd(family, value)) return
+    if (family.rises) {
+      const { counters } = this
+      counters.cells[series.index]! += value
+      if (family.exemplars && counters.due[series.index] === Exemplars.due && this.exemplars.capture(series, -1, value)) {
+        counters.due[series.index] = Exemplars.taken
         this.takenCounters.push(series.index)
       }
-    } else this.gauges.cells[series.index]! += value
+    } else {
+      const { gauges } = this
+      gauges.cells[series.index]! += value
+      if (gauges.touched !== undefined) gauges.touched[series.index] = 1
+    }
     if (this.taps.length !== 0) this.tell(series, value)
+  }
+
+  private mayAdd(family: Family, value: number): boolean {
+    if (!Number.isFinite(value)) this.refuse("invalid_value", family.definition)
+    else if (family.rises) this.refuse("negative_increment", family.definition)
+    else return true
+    return false
   }
 
   setGauge(metric: MetricDefinition | string, value: number, labels: Readonly<Record<string, string>> | undefined): void {
@@ -226,12 +287,14 @@ export class Registry implements MetricStore {
     if (family !== undefined) this.set(family, family.find(labels), value)
   }
 
-  set(family: Family, series: Series, value: number): void {
+  set(family: Family, series: Slot, value: number): void {
     if (!Number.isFinite(value)) {
       this.refuse("invalid_value", family.definition)
       return
     }
-    this.gauges.cells[series.index] = value
+    const { gauges } = this
+    gauges.cells[series.index] = value
+    if (gauges.touched !== undefined) gauges.touched[series.index] = 1
     if (this.taps.length !== 0) this.tell(series, value)
   }
 
@@ -240,7 +303,7 @@ export class Registry implements MetricStore {
     if (family !== undefined) this.observeIn(family, family.find(labels), value)
   }
 
-  observeIn(family: Family, series: Series, value: number): void {
+  observeIn(family: Family, series: Slot, value: number): void {
     if (!Number.isFinite(value)) {
       this.refuse("invalid_value", family.definition)
       return
@@ -265,6 +328,43 @@ export class Registry implements MetricStore {
     this.takenBuckets = []
   }
 
+  /** Takes series of one family out; frames still carry their last values, once to each reader. */
+  retire(family: Family, slots: ReadonlySet<Slot>): void {
+    const column = this.columnOf(family.definition.type)
+    family.retire(slots)
+    this.retirements++
+    for (const slot of slots) column.retire(slot, this.retirements)
+  }
+
+  /** The series of these labels ends: readers get its last value, and a later record begins a new one. `false` when there is none. */
+  remove(metric: MetricDefinition | string, labels: Readonly<Record<string, string>> | undefined): boolean {
+    const family = typeof metric === "string" ? this.bySource.get(metric) : this.byDefinition.get(metric) ?? this.bySource.get(metric?.name)
+    const slot = family?.known(labels)
+    if (family === undefined || slot === undefined) return false
+    this.retire(family, new Set([slot]))
+    return true
+  }
+
+  /**
+   * Moves the series together when enough places are free: those whose last values every reader of frames has. Positions change, and the
+   * generation of frames with them.
+   */
+  compact(): void {
+    let seen = this.retirements
+    for (const reader of this.readers) seen = Math.min(seen, reader.seen)
+    const columns = [this.counters, this.gauges, this.histograms, this.summaries]
+    const wasted = columns.reduce((sum, column) => sum + column.wasted(seen), 0)
+    if (wasted === 0 || (wasted * wastedShare < this.size && !this.full)) return
+    this.openExemplarWindow()
+    for (const column of columns) for (const slot of column.compact(seen)) this.exemplars.forget(slot)
+    this.generation = newGeneration()
+  }
+
+  /** A label set found no place of its own. */
+  overflowed(family: Family, _values: ReadonlyArray<string>): void {
+    this.refuse("cardinality", family.definition)
+  }
+
   refuse(reason: string, _definition: MetricDefinition | undefined): void {
     this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1)
   }
@@ -274,22 +374,33 @@ export class Registry implements MetricStore {
   }
 
   frames(): FrameReader {
-    const counters = scalarReader(this.counters, true)
-    const gauges = scalarReader(this.gauges, false)
+    const counters = this.counters.reader(true)
+    const gauges = this.gauges.reader(false)
     const histograms = this.histograms.reader()
     const summaries = this.summaries.reader()
     const exemplars = this.exemplars.reader()
+    const progress = { seen: 0 }
+    this.readers.add(progress)
     return {
-      take: (startTime, endTime) => ({
-        startTime,
-        endTime,
-        sources: 1,
-        counters: counters.take(),
-        gauges: gauges.take(),
-        histograms: histograms.take(),
-        summaries: summaries.take(),
-        exemplars: exemplars()
-      })
+      take: (startTime, endTime) => {
+        const { seen } = progress
+        progress.seen = this.retirements
+        return {
+          startTime,
+          endTime,
+          sources: 1,
+          generation: this.generation,
+          counters: counters.take(seen),
+          gauges: gauges.take(seen),
+          histograms: histograms.take(),
+          summaries: summaries.take(),
+          exemplars: exemplars()
+        }
+      },
+      close: () => {
+        this.readers.delete(progress)
+        for (const reader of [counters, gauges, histograms, summaries]) reader.close()
+      }
     }
   }
 
@@ -301,46 +412,7 @@ export class Registry implements MetricStore {
     return tap
   }
 
-  private tell(series: Series, value: number): void {
+  private tell(series: Slot, value: number): void {
     for (const tap of this.taps) tap.offer(series, value)
-  }
-}
-
-class RingTap implements Tap {
-  private readonly capacity: number
-  private readonly matches: ((definition: MetricDefinition) => boolean) | undefined
-  private readonly onClose: () => void
-  private held: Array<{ readonly series: Series; readonly value: number }> = []
-  private missed = 0
-
-  constructor(capacity: number, matches: ((definition: MetricDefinition) => boolean) | undefined, onClose: () => void) {
-    this.capacity = capacity
-    this.matches = matches
-    this.onClose = onClose
-  }
-
-  offer(series: Series, value: number): void {
-    try {
-      if (this.matches !== undefined && !this.matches(series.definition)) return
-    } catch {
-      this.missed++
-      return
-    }
-    if (this.held.length < this.capacity) this.held.push({ series, value })
-    else this.missed++
-  }
-
-  take(): ReadonlyArray<{ readonly series: Series; readonly value: number }> {
-    const taken = this.held
-    this.held = []
-    return taken
-  }
-
-  lost(): number {
-    return this.missed
-  }
-
-  close(): void {
-    this.onClose()
   }
 }

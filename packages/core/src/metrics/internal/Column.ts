@@ -1,0 +1,64 @@
+import type { Slot } from "./Slot.ts"
+
+/** A series that was retired: it keeps its place until every reader of frames has its last values. */
+interface Leaving {
+  readonly at: number
+  /** Number of its retirement. */
+  readonly stamp: number
+}
+
+/** The series of one kind, in order of creation; their numbers are in typed arrays of subclasses, at the same positions. */
+export abstract class Column {
+  series: Array<Slot> = []
+  private leaving: Array<Leaving> = []
+  private listed: ReadonlyArray<Slot> = []
+
+  /** What arrays a subclass has for a series' position must be there when this is called. */
+  protected push(slot: Slot): void {
+    this.series.push(slot)
+  }
+
+  /** The series as frames carry them: the same array as long as none was added. */
+  list(): ReadonlyArray<Slot> {
+    if (this.listed.length !== this.series.length) this.listed = this.series.slice()
+    return this.listed
+  }
+
+  retire(slot: Slot, stamp: number): void {
+    this.leaving.push({ at: slot.index, stamp })
+    slot.index = -1
+  }
+
+  /** Positions of series retired up to number `stamp`. */
+  gone(stamp: number): ReadonlyArray<number> {
+    return this.leaving.filter((one) => one.stamp <= stamp).map((one) => one.at)
+  }
+
+  /** How many places would be freed by `compact`. */
+  wasted(stamp: number): number {
+    let wasted = 0
+    for (const one of this.leaving) if (one.stamp <= stamp) wasted++
+    return wasted
+  }
+
+  /** Gives up the places of the series retired up to number `stamp`; all others move together. Returns those that went. */
+  compact(stamp: number): ReadonlyArray<Slot> {
+    const gone = new Set(this.gone(stamp))
+    const keep = Uint32Array.from(Array.from(this.series.keys()).filter((at) => !gone.has(at)))
+    const went = Array.from(gone, (at) => this.series[at]!)
+    if (went.length === 0) return went
+    const moved = new Map<number, number>()
+    keep.forEach((from, to) => moved.set(from, to))
+    this.move(keep)
+    this.series = Array.from(keep, (from) => this.series[from]!)
+    this.listed = []
+    this.series.forEach((slot, to) => {
+      if (slot.index >= 0) slot.index = to
+    })
+    this.leaving = this.leaving.filter((one) => one.stamp > stamp).map((one) => ({ at: moved.get(one.at)!, stamp: one.stamp }))
+    return went
+  }
+
+  /** Brings the numbers at `keep` to the front, in that order. Called before `series` changes. */
+  protected abstract move(keep: Uint32Array): void
+}

@@ -1,0 +1,44 @@
+import type { MetricDefinition } from "../MetricDefinition.ts"
+import type { Series } from "../MetricFrame.ts"
+
+/** What a series had counted when it was retired. */
+export interface Totals {
+  readonly createdAt: number
+  readonly value: number
+  readonly count: number
+  readonly sum: number
+  readonly buckets: Float64Array | undefined
+}
+
+/** Most retired series remembered, some 200 bytes each (a histogram's buckets more); those retired first are forgotten first. */
+const maxRemembered = 10_000
+
+/**
+ * Totals of retired series, so that one that comes back goes on where it was: a cumulative reader that saw it fall would take that
+ * for a restart. One that was forgotten begins at 0 with a later `createdAt`, as after a restart.
+ */
+export class RetiredTotals {
+  private readonly byKey = new Map<string, Totals>()
+
+  keep(definition: MetricDefinition, series: Series, totals: Totals): void {
+    // A gauge says what is now; an up-down counter is retired at 0 only, where it starts again.
+    if (definition.type === "gauge" || definition.type === "upDownCounter") return
+    const key = keyOf(definition, series.labelValues)
+    this.byKey.delete(key)
+    this.byKey.set(key, totals)
+    for (const [oldest] of this.byKey) {
+      if (this.byKey.size <= maxRemembered) break
+      this.byKey.delete(oldest)
+    }
+  }
+
+  recall(definition: MetricDefinition, labelValues: ReadonlyArray<string>): Totals | undefined {
+    if (this.byKey.size === 0) return undefined
+    const key = keyOf(definition, labelValues)
+    const totals = this.byKey.get(key)
+    if (totals !== undefined) this.byKey.delete(key)
+    return totals
+  }
+}
+
+const keyOf = (definition: MetricDefinition, labelValues: ReadonlyArray<string>): string => JSON.stringify([definition.name, ...labelValues])
