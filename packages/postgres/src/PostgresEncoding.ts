@@ -165,7 +165,9 @@ export interface ExemplarColumns {
   /** Milliseconds since the epoch. */
   readonly times: Float64Array
   readonly kinds: Int16Array
-  /** The series' place in the lane's list of its kind, from 0. */
+  /** Which frame of the batch it came with. */
+  readonly frames: Int32Array
+  /** The series' place in that frame's list of its kind, from 0. */
   readonly places: Int32Array
   readonly buckets: Int16Array
   readonly values: Float64Array
@@ -178,18 +180,26 @@ const maxExemplars = 1_000
 
 /** Of too many exemplars every so-manieth: they are examples. */
 export const exemplars = (batch: ReadonlyArray<MetricFrame>): ExemplarColumns => {
-  const all = batch.flatMap((frame) => frame.exemplars).filter((one) => /^[0-9a-f]{32}$/.test(one.traceId) && Number.isFinite(one.time))
+  const all = batch.flatMap((frame, i) => frame.exemplars.map((one) => ({ ...one, frame: i, place: placeOf(one.series, frame) })))
+    .filter((one) => one.place >= 0 && /^[0-9a-f]{32}$/.test(one.traceId) && Number.isFinite(one.time))
   const every = Math.ceil(all.length / maxExemplars)
   const kept = all.filter((_, i) => i % every === 0)
   return {
     times: Float64Array.from(kept, (one) => one.time),
     kinds: Int16Array.from(kept, (one) => (one.series.definition.type === "histogram" ? kinds.histograms : kinds.counters)),
-    places: Int32Array.from(kept, (one) => one.series.index),
+    frames: Int32Array.from(kept, (one) => one.frame),
+    places: Int32Array.from(kept, (one) => one.place),
     buckets: Int16Array.from(kept, (one) => one.bucket),
     values: Float64Array.from(kept, (one) => one.value),
     traceIds: kept.map((one) => one.traceId),
     spanIds: BigInt64Array.from(kept, (one) => toInt8(one.spanId))
   }
+}
+
+/** A series' own index is that of the store's present generation: mostly, but not surely, the frame's. */
+const placeOf = (series: Series, frame: MetricFrame): number => {
+  const list = series.definition.type === "histogram" ? frame.histograms.series : frame.counters.series
+  return list[series.index] === series ? series.index : list.indexOf(series)
 }
 
 /** Buckets one series after the other, without gaps: the stored offsets follow from the definitions alone. */

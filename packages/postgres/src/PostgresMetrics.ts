@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { fence, type Lane, type Link } from "./internal/Lane.ts"
 import { type Partitioned, type Sql, sqlNames } from "./internal/names.ts"
-import { float8s, int2s, int4s, int8s, texts, uuids } from "./internal/parameters.ts"
+import { float8s, int2s, int4s, int8s, text, texts, uuids } from "./internal/parameters.ts"
 import { dayOf } from "./internal/partitions.ts"
 import { SumGrid } from "./internal/SumGrid.ts"
 import type { Session } from "./internal/session.ts"
@@ -32,9 +32,9 @@ export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> =>
         const batch = grid.cut(attempt.number, given)
         return Effect.as(
           options.lane.send(attempt, (link) =>
-            Effect.map(registry.register(link, batch), () => ({
+            Effect.map(registry.register(link, batch), (lanes) => ({
               sql,
-              parameters: parameters(Encoding.frames(batch), Encoding.exemplars(batch)),
+              parameters: parameters(lanes, Encoding.frames(batch), Encoding.exemplars(batch)),
               partitions: () => partitionsOf(batch)
             }))),
           Exporter.complete
@@ -47,10 +47,13 @@ export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> =>
 const insertFrames = (t: Sql): string =>
   `${fence(t.lane)},
 f as (
-  select to_timestamp(ts / 1000.0::float8) as ts, span_ms::int8, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, (item - 1)::int2 as item, lane.id as lane
+  select to_timestamp(ts / 1000.0::float8) as ts, span_ms::int8, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, (item - 1)::int2 as item, u.lane
   from lane, unnest($4::float8[], $5::float8[], $6::int4[], $7::int4[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], $12::int4[],
-    $13::int4[], $14::int4[], $15::int4[], $16::int4[], $17::int4[], $18::int4[])
-    with ordinality as u(ts, span_ms, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, item)
+    $13::int4[], $14::int4[], $15::int4[], $16::int4[], $17::int4[], $18::int4[], $39::int4[])
+    with ordinality as u(ts, span_ms, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, lane, item)
+),
+seen as (
+  update ${t.lane} set seen_at = now() where id = any($39::int4[]) and id <> $1::int4 and exists (select from lane)
 ),
 scalars as (
   insert into ${t.metric_frame} (ts, seq, span_ms, lane, sources, item, c2, c4, c8, g)
@@ -71,14 +74,14 @@ summaries as (
 ),
 exemplars as (
   insert into ${t.exemplar} (ts, lane, series, bucket, value, trace_id, span_id)
-  select to_timestamp(e.ts / 1000.0::float8), lane.id, seg.series[e.place - seg.pos + 1], e.bucket, e.value, e.trace_id, e.span_id
-  from lane, unnest($32::float8[], $33::int2[], $34::int4[], $35::int2[], $36::float8[], $37::uuid[], $38::int8[])
-    as e(ts, kind, place, bucket, value, trace_id, span_id)
-  join ${t.lane_series} seg on seg.lane = $1::int4 and seg.kind = e.kind and seg.pos <= e.place and seg.pos + cardinality(seg.series) > e.place
+  select to_timestamp(e.ts / 1000.0::float8), e.lane, seg.series[e.place - seg.pos + 1], e.bucket, e.value, e.trace_id, e.span_id
+  from lane, unnest($32::float8[], $33::int2[], $34::int4[], $35::int2[], $36::float8[], $37::uuid[], $38::int8[], $40::int4[])
+    as e(ts, kind, place, bucket, value, trace_id, span_id, lane)
+  join ${t.lane_series} seg on seg.lane = e.lane and seg.kind = e.kind and seg.pos <= e.place and seg.pos + cardinality(seg.series) > e.place
 )
 select id from lane`
 
-const parameters = (c: Encoding.FrameColumns, e: Encoding.ExemplarColumns): ReadonlyArray<unknown> => [
+const parameters = (lanes: Int32Array, c: Encoding.FrameColumns, e: Encoding.ExemplarColumns): ReadonlyArray<unknown> => [
   float8s(c.ts),
   float8s(c.span),
   int4s(c.sources),
@@ -102,7 +105,9 @@ const parameters = (c: Encoding.FrameColumns, e: Encoding.ExemplarColumns): Read
   int2s(e.buckets),
   float8s(e.values),
   uuids(e.traceIds),
-  int8s(e.spanIds)
+  int8s(e.spanIds),
+  int4s(lanes),
+  int4s(e.frames.map((frame) => lanes[frame]!))
 ]
 
 const partitionsOf = (batch: ReadonlyArray<MetricFrame>): ReadonlyMap<Partitioned, ReadonlySet<string>> => {
@@ -114,18 +119,25 @@ const partitionsOf = (batch: ReadonlyArray<MetricFrame>): ReadonlyMap<Partitione
 /** Series per statement. */
 const chunk = 5_000
 
+/** What the server has of one generation's lists of series. */
+interface Lists {
+  /** The lane that the lists belong to. */
+  readonly lane: number
+  readonly counts: Record<Encoding.Kind, number>
+  readonly widths: Record<Encoding.Kind, number>
+}
+
 /**
- * What this process has told the dictionaries. All of it may be repeated: rows are found by content, and the lane's list of
+ * What this process has told the dictionaries. All of it may be repeated: rows are found by content, and a generation's list of
  * series only grows, in an order that is the same for every attempt.
  */
 class Registry {
   private readonly t: Sql
   private readonly options: MetricsOptions
-  /** The session the counts below were read on: after any doubt they are read again. */
+  /** The session the lists below were read on: after any doubt they are read again. */
   private session: Session | undefined
   private incarnation: number | undefined
-  private readonly counts: Record<Encoding.Kind, number> = { counters: 0, gauges: 0, histograms: 0, summaries: 0 }
-  private readonly widths: Record<Encoding.Kind, number> = { counters: 0, gauges: 0, histograms: 0, summaries: 0 }
+  private readonly lists = new Map<number, Lists>()
   private families = new Map<MetricDefinition.MetricDefinition, { readonly row: Encoding.FamilyRow; readonly id: number }>()
   private described = 0
 
@@ -134,7 +146,8 @@ class Registry {
     this.options = options
   }
 
-  register(link: Link, batch: ReadonlyArray<MetricFrame>): Effect.Effect<void, SqlError> {
+  /** Returns the lane by whose lists of series each frame is read. */
+  register(link: Link, batch: ReadonlyArray<MetricFrame>): Effect.Effect<Int32Array, SqlError> {
     return Effect.gen({ self: this }, function*() {
       if (this.incarnation !== link.incarnation) {
         this.families.clear()
@@ -143,43 +156,89 @@ class Registry {
         this.incarnation = link.incarnation
       }
       yield* this.describe(link)
+      const wanted = new Set(batch.map((frame) => frame.generation))
+      // Frames come in order: an older generation does not return.
+      for (const generation of this.lists.keys()) if (!wanted.has(generation)) this.lists.delete(generation)
+      const lanes = new Map<number, number>()
+      for (const generation of wanted) {
+        lanes.set(generation, yield* this.extend(link, generation, batch.filter((frame) => frame.generation === generation)))
+      }
+      return Int32Array.from(batch, (frame) => lanes.get(frame.generation)!)
+    })
+  }
+
+  /** Makes the server's lists as long as the frames need them. */
+  private extend(link: Link, generation: number, frames: ReadonlyArray<MetricFrame>): Effect.Effect<number, SqlError> {
+    return Effect.gen({ self: this }, function*() {
+      let { lane } = yield* this.recall(link, generation)
       for (const kind of Object.keys(Encoding.kinds) as Array<Encoding.Kind>) {
-        // Frames are prefixes of one list: the longest holds the others.
-        const longest = batch.reduce<ReadonlyArray<Series>>(
+        // Frames of a generation are prefixes of one list: the longest holds the others.
+        const longest = frames.reduce<ReadonlyArray<Series>>(
           (most, frame) => (frame[kind].series.length > most.length ? frame[kind].series : most),
           []
         )
         while (true) {
-          if (this.session !== link.session) yield* this.recall(link)
-          if (this.counts[kind] >= longest.length) break
-          yield* this.append(link, kind, longest.slice(this.counts[kind], this.counts[kind] + chunk))
+          const lists = yield* this.recall(link, generation)
+          lane = lists.lane
+          if (lists.counts[kind] >= longest.length) break
+          yield* this.append(link, lists, kind, longest.slice(lists.counts[kind], lists.counts[kind] + chunk))
         }
       }
+      return lane
     })
   }
 
-  /** How far the lane's lists go on the server. */
-  private recall(link: Link): Effect.Effect<void, SqlError> {
-    return Effect.map(
-      link.session.query(
+  /** A generation's lists as far as they go on the server. */
+  private recall(link: Link, generation: number): Effect.Effect<Lists, SqlError> {
+    return Effect.gen({ self: this }, function*() {
+      if (this.session !== link.session) {
+        this.lists.clear()
+        this.session = link.session
+      }
+      const known = this.lists.get(generation)
+      if (known !== undefined) return known
+      const lane = generation === 0 ? link.lane : yield* this.place(link, generation)
+      const rows = yield* link.session.query(
         `select s.kind, max(s.pos + cardinality(s.series))::int4 as count,
           sum((select coalesce(sum(case s.kind when 2 then cardinality(f.bounds) + 1 when 3 then cardinality(f.quantiles) else 0 end), 0)
             from unnest(s.series) as k join ${this.t.series} x on x.id = k join ${this.t.family} f on f.id = x.family))::int4 as width
           from ${this.t.lane_series} s where s.lane = $1::int4 group by s.kind`,
-        [link.lane]
-      ),
-      (rows) => {
-        this.session = link.session
-        for (const [kind, code] of Object.entries(Encoding.kinds) as Array<[Encoding.Kind, number]>) {
-          const row = rows.find((one) => one["kind"] === code)
-          this.counts[kind] = Number(row?.["count"] ?? 0)
-          this.widths[kind] = Number(row?.["width"] ?? 0)
-        }
-      }
+        [lane]
+      )
+      const of = (column: "count" | "width") =>
+        Object.fromEntries(Object.entries(Encoding.kinds).map(([kind, code]) => [kind, Number(rows.find((row) => row["kind"] === code)?.[column] ?? 0)])) as Record<
+          Encoding.Kind,
+          number
+        >
+      const lists = { lane, counts: of("count"), widths: of("width") }
+      this.lists.set(generation, lists)
+      return lists
+    })
+  }
+
+  /**
+   * A lane for the lists of one more generation: positions mean other series there. Batches are still numbered by the process's own
+   * lane.
+   */
+  private place(link: Link, generation: number): Effect.Effect<number, SqlError> {
+    const producer = "md5(l.producer::text || '/' || $2::text)::uuid"
+    const parameters = [link.lane, text(String(generation))]
+    return link.session.query(
+      `insert into ${this.t.lane} (producer, signal, epoch, resource)
+        select ${producer}, l.signal, l.epoch, l.resource from ${this.t.lane} l where l.id = $1::int4
+        on conflict (producer, signal) do nothing`,
+      parameters
+    ).pipe(
+      Effect.andThen(link.session.query(
+        `select g.id from ${this.t.lane} l join ${this.t.lane} g on g.producer = ${producer} and g.signal = l.signal where l.id = $1::int4`,
+        parameters
+      )),
+      // Without the process's own lane there is none: the fence then refuses the batch, and the lane is joined again.
+      Effect.map((rows) => (rows[0]?.["id"] as number | undefined) ?? link.lane)
     )
   }
 
-  private append(link: Link, kind: Encoding.Kind, list: ReadonlyArray<Series>): Effect.Effect<void, SqlError> {
+  private append(link: Link, lists: Lists, kind: Encoding.Kind, list: ReadonlyArray<Series>): Effect.Effect<void, SqlError> {
     return Effect.gen({ self: this }, function*() {
       yield* this.resolveFamilies(link, list.map((one) => one.definition))
       const shared = this.options.labels()
@@ -199,7 +258,7 @@ class Registry {
         ]
       )
       const starts = new Int32Array(rows.length)
-      let width = this.widths[kind]
+      let width = lists.widths[kind]
       rows.forEach((row, i) => {
         starts[i] = width
         width += row.width
@@ -209,15 +268,15 @@ class Registry {
           select $1::int4, $2::int2, $3::int4, array_agg(s.id order by n.i), case when $2::int2 >= 2 then $5::int4[] end
           from unnest($4::uuid[]) with ordinality as n(hash, i) join ${this.t.series} s on s.hash = n.hash
           on conflict do nothing returning pos`,
-        [link.lane, Encoding.kinds[kind], this.counts[kind], uuids(rows.map((row) => row.hash)), int4s(starts)]
+        [lists.lane, Encoding.kinds[kind], lists.counts[kind], uuids(rows.map((row) => row.hash)), int4s(starts)]
       )
       if (appended.length === 0 || this.session !== link.session) {
         // An earlier attempt, thought lost, had appended here; or this is that attempt, and it is late.
         this.session = undefined
         return
       }
-      this.counts[kind] += rows.length
-      this.widths[kind] = width
+      lists.counts[kind] += rows.length
+      lists.widths[kind] = width
     })
   }
 

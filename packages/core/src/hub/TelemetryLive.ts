@@ -131,7 +131,10 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       sampling: () => effectTracer.report(),
       flush,
       reports,
-      refreshSelfMetrics: () => self.refresh()
+      refreshSelfMetrics: () => {
+        store.pageRead()
+        self.refresh()
+      }
     }
 
     yield* Effect.forkScoped(housekeeping(store))

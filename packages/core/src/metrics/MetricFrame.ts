@@ -49,7 +49,7 @@ export interface SeriesExemplar extends Exemplar {
   readonly bucket: number
 }
 
-/** Counters: the increase in the interval. Gauges and up-down counters: the last value. */
+/** Counters: the increase in the interval. Gauges and up-down counters: the last value, `NaN` when the series ended before the interval. */
 export interface ScalarColumn {
   readonly series: ReadonlyArray<Series>
   readonly values: Float64Array

@@ -51,7 +51,7 @@ describe("a series that ends", () => {
     assert.isTrue(store.remove("depth", user(1)))
     assert.isFalse(store.remove(Requests, user(1)))
     assert.isFalse(store.remove(Requests, user(2)))
-    assert.isFalse(store.remove("nothing_total"))
+    assert.isFalse(store.remove("nothing_total", {}))
     assert.deepStrictEqual(store.family("requests_total")!.series, [])
     store.compact()
     const last = a.take(1, 2)

@@ -82,7 +82,7 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
     }
     const takeNow = Effect.sync(() => take(clock.currentTimeMillisUnsafe()))
     // Runs before the processor's own finalizer: the last frame is part of its drain.
-    yield* Effect.addFinalizer(() => takeNow)
+    yield* Effect.addFinalizer(() => Effect.andThen(takeNow, Effect.sync(() => reader.close())))
     const tick = Effect.suspend(() => {
       const now = clock.currentTimeMillisUnsafe()
       return Effect.sleep(interval - (now % interval))

@@ -117,7 +117,10 @@ const pointsOf = (frame: MetricFrame, name: string): ReadonlyArray<MetricPoint> 
     })
   }
   counters.series.forEach((series, i) => add(series, counters.values[i]!))
-  gauges.series.forEach((series, i) => add(series, gauges.values[i]!))
+  gauges.series.forEach((series, i) => {
+    // A gauge that ended has none.
+    if (!Number.isNaN(gauges.values[i]!)) add(series, gauges.values[i]!)
+  })
   summaries.series.forEach((series, i) => add(series, summaries.sums[i]!))
   histograms.series.forEach((series, i) => {
     const bounds = series.definition.buckets!

@@ -1,3 +1,4 @@
+import { gather, resized } from "./arrays.ts"
 import type { Slot } from "./Slot.ts"
 
 /** A series that was retired: it keeps its place until every reader of frames has its last values. */
@@ -12,6 +13,9 @@ export abstract class Column {
   series: Array<Slot> = []
   private leaving: Array<Leaving> = []
   private listed: ReadonlyArray<Slot> = []
+  /** What `activity` said at the last sweep, and the number of the sweep that saw it change last. */
+  private noted = new Float64Array(0)
+  private changed = new Float64Array(0)
 
   /** What arrays a subclass has for a series' position must be there when this is called. */
   protected push(slot: Slot): void {
@@ -50,6 +54,8 @@ export abstract class Column {
     const moved = new Map<number, number>()
     keep.forEach((from, to) => moved.set(from, to))
     this.move(keep)
+    this.noted = gather(this.noted, keep)
+    this.changed = gather(this.changed, keep)
     this.series = Array.from(keep, (from) => this.series[from]!)
     this.listed = []
     this.series.forEach((slot, to) => {
@@ -58,6 +64,27 @@ export abstract class Column {
     this.leaving = this.leaving.filter((one) => one.stamp > stamp).map((one) => ({ at: moved.get(one.at)!, stamp: one.stamp }))
     return went
   }
+
+  /** Sweep number `sweep`: hands over each living series with the number of the sweep that saw it written last. */
+  sweep(sweep: number, visit: (slot: Slot, written: number) => void): void {
+    const { series } = this
+    if (this.noted.length < series.length) {
+      const room = series.length * 2
+      this.noted = resized(this.noted, room, NaN)
+      this.changed = resized(this.changed, room)
+    }
+    for (let at = 0; at < series.length; at++) {
+      const activity = this.activity(at)
+      if (activity !== this.noted[at]) {
+        this.noted[at] = activity
+        this.changed[at] = sweep
+      }
+      if (series[at]!.index >= 0) visit(series[at]!, this.changed[at]!)
+    }
+  }
+
+  /** A number that another record would have changed. */
+  protected abstract activity(at: number): number
 
   /** Brings the numbers at `keep` to the front, in that order. Called before `series` changes. */
   protected abstract move(keep: Uint32Array): void

@@ -213,9 +213,12 @@ export class Family implements MetricFamily {
     return slot
   }
 
-  /** Whether a series may be retired: one without labels stands for the metric itself, and the overflow series is for all. */
-  retirable(slot: Slot): boolean {
-    return slot !== this.single && slot !== this.overflow
+  /**
+   * Whether an idle series may be retired: one without labels stands for the metric itself, the overflow series is for all, and an up-down
+   * counter that is not at 0 still counts something.
+   */
+  expires(slot: Slot): boolean {
+    return slot !== this.single && slot !== this.overflow && (this.definition.type !== "upDownCounter" || this.value(slot) === 0)
   }
 
   /** Takes series out; what they counted is remembered. Their last values stay in the columns for those who read frames. */

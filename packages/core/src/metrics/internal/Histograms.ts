@@ -50,7 +50,15 @@ export class Histograms extends Column {
   }
 
   count(series: Series): number {
-    const start = this.offsets[series.index]!
+    return series.index < 0 ? NaN : this.countAt(series.index, series)
+  }
+
+  protected activity(at: number): number {
+    return this.countAt(at, this.series[at]!)
+  }
+
+  private countAt(at: number, series: Series): number {
+    const start = this.offsets[at]!
     const end = start + series.definition.buckets!.length + 1
     let sum = 0
     for (let i = start; i < end; i++) sum += this.buckets[i]!

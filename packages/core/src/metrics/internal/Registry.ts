@@ -3,6 +3,7 @@ import { defaultBuckets, defaultObjectives, MetricDefinition as Definition, Metr
 import type { FrameReader, MetricFamily, MetricStore, Tap } from "../MetricStore.ts"
 import { newGeneration } from "./align.ts"
 import * as Exemplars from "./Exemplars.ts"
+import { Expiry } from "./Expiry.ts"
 import { Family } from "./Family.ts"
 import { Histograms } from "./Histograms.ts"
 import { Scalars } from "./Scalars.ts"
@@ -26,6 +27,9 @@ export interface StoreSettings {
 
 /** Most messages about wrong definitions kept: names may come from data. */
 const maxProblems = 100
+
+/** Milliseconds between two calls of `maintain`: exemplars are taken anew, idle series end, free places are given up. One usual scrape. */
+export const maintenanceInterval = 15_000
 
 /** Free places are given up when they are a quarter of all. */
 const wastedShare = 4
@@ -56,6 +60,7 @@ export class Registry implements MetricStore {
   private readonly suggested = new Map<string, MetricDefinition>()
   private readonly wrong = new Set<string>()
   readonly totals = new RetiredTotals()
+  private readonly expiry: Expiry | undefined
   private generation = 0
   private retirements = 0
   /** Readers of frames with the number of the last retirement that their newest frame had. */
@@ -67,6 +72,11 @@ export class Registry implements MetricStore {
     this.now = now
     this.views = new Views(settings.allow ?? { metrics: undefined, labels: undefined }, settings.views ?? [], settings.buckets)
     this.exemplars = new Exemplars.Exemplars(now)
+    const { seriesTimeToLive } = settings
+    if (seriesTimeToLive !== undefined) {
+      this.expiry = new Expiry(seriesTimeToLive, maintenanceInterval)
+      this.gauges.watch()
+    }
   }
 
   get full(): boolean {
@@ -337,12 +347,29 @@ export class Registry implements MetricStore {
   }
 
   /** The series of these labels ends: readers get its last value, and a later record begins a new one. `false` when there is none. */
-  remove(metric: MetricDefinition | string, labels: Readonly<Record<string, string>> | undefined): boolean {
+  remove(metric: MetricDefinition | string, labels?: Readonly<Record<string, string>>): boolean {
     const family = typeof metric === "string" ? this.bySource.get(metric) : this.byDefinition.get(metric) ?? this.bySource.get(metric?.name)
     const slot = family?.known(labels)
     if (family === undefined || slot === undefined) return false
     this.retire(family, new Set([slot]))
     return true
+  }
+
+  /** What is due every `maintenanceInterval`. */
+  maintain(): void {
+    this.openExemplarWindow()
+    const expired = this.expiry?.sweep(this.columns, (slot) => this.byName.get(slot.definition.name))
+    if (expired !== undefined) for (const [family, slots] of expired) this.retire(family, slots)
+    this.compact()
+  }
+
+  /** A page of all values is read now. */
+  pageRead(): void {
+    this.expiry?.pageRead()
+  }
+
+  private get columns(): ReadonlyArray<Scalars | Histograms | Summaries> {
+    return [this.counters, this.gauges, this.histograms, this.summaries]
   }
 
   /**
@@ -352,7 +379,7 @@ export class Registry implements MetricStore {
   compact(): void {
     let seen = this.retirements
     for (const reader of this.readers) seen = Math.min(seen, reader.seen)
-    const columns = [this.counters, this.gauges, this.histograms, this.summaries]
+    const { columns } = this
     const wasted = columns.reduce((sum, column) => sum + column.wasted(seen), 0)
     if (wasted === 0 || (wasted * wastedShare < this.size && !this.full)) return
     this.openExemplarWindow()

@@ -23,9 +23,16 @@ export class Scalars extends Column {
     this.push(slot)
   }
 
-  /** From now on `touched` is kept. */
-  watch(): Uint8Array {
-    return this.touched ??= new Uint8Array(this.cells.length)
+  /** From now on `touched` is kept: a gauge set to the value it has was written too. */
+  watch(): void {
+    this.touched ??= new Uint8Array(this.cells.length)
+  }
+
+  protected activity(at: number): number {
+    if (this.touched === undefined) return this.cells[at]!
+    const written = this.touched[at] === 1
+    this.touched[at] = 0
+    return written ? NaN : 0
   }
 
   protected move(keep: Uint32Array): void {

@@ -32,6 +32,10 @@ export class Summaries extends Column {
     return reader
   }
 
+  protected activity(at: number): number {
+    return this.counts[at]!
+  }
+
   protected move(keep: Uint32Array): void {
     this.counts = gather(this.counts, keep)
     this.sums = gather(this.sums, keep)
