@@ -89,7 +89,7 @@ const joinedUp = (older: MetricFrame, newer: MetricFrame): MetricFrame => ({
   sources: older.sources + newer.sources,
   generation: newer.generation,
   counters: { series: newer.counters.series, values: added(older.counters.values, newer.counters.values) },
-  gauges: newer.gauges,
+  gauges: { series: newer.gauges.series, values: joined(older.gauges.values, newer.gauges.values, (_, value) => value) },
   histograms: {
     series: newer.histograms.series,
     offsets: newer.histograms.offsets,

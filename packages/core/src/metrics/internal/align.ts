@@ -24,16 +24,10 @@ export const aligned = (older: MetricFrame, newer: MetricFrame): readonly [older
     summaries: quantiles(frame.summaries, summaries)
   })
   const [before, after] = [lay(older), lay(newer)]
-  // The last word on what the newer frame does not know any more is the older one's.
-  const last = after.gauges.values.slice()
-  for (let i = newer.gauges.series.length; i < gauges.length; i++) last[i] = before.gauges.values[i]!
-  const lastQuantiles = after.summaries.quantiles.slice()
-  for (let i = newer.summaries.series.length; i < summaries.length; i++) lastQuantiles[i] = before.summaries.quantiles[i]!
-  return [before, {
-    ...after,
-    gauges: { series: gauges, values: last },
-    summaries: { ...after.summaries, quantiles: lastQuantiles }
-  }]
+  // The last word on the quantiles of what the newer frame does not know any more is the older one's.
+  const last = after.summaries.quantiles.slice()
+  for (let i = newer.summaries.series.length; i < summaries.length; i++) last[i] = before.summaries.quantiles[i]!
+  return [before, { ...after, summaries: { ...after.summaries, quantiles: last } }]
 }
 
 const union = (older: ReadonlyArray<Series>, newer: ReadonlyArray<Series>): ReadonlyArray<Series> => {
