@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { CardinalityReport } from "../metrics/MetricStore.ts"
 import { imbalance } from "../pipe/Ledger.ts"
 import { worst } from "./Health.ts"
 import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
@@ -17,6 +18,8 @@ export interface DiagnosticsReport {
     readonly refusals: Readonly<Record<string, number>>
     /** Definitions that could not be used: what is recorded into them is refused. */
     readonly problems: ReadonlyArray<string>
+    /** Metrics past their budget of label sets: which label is to blame, and its most frequent values. */
+    readonly cardinality: ReadonlyArray<CardinalityReport>
   }
   readonly sampling: SamplingReport
   /** Books that do not balance; always empty unless there is a bug in this toolkit. */
@@ -36,7 +39,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     status: worst(components),
     resource: telemetry.resource,
     components,
-    metrics: { series, refusals: telemetry.store.refusals(), problems: telemetry.store.problems() },
+    metrics: { series, refusals: telemetry.store.refusals(), problems: telemetry.store.problems(), cardinality: telemetry.store.cardinality() },
     sampling: telemetry.sampling(),
     imbalances: components.flatMap((component) =>
       component.signals.flatMap((signal) => {

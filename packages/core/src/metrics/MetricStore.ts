@@ -1,6 +1,9 @@
 import type { MetricDefinition, MetricDefinitionError } from "./MetricDefinition.ts"
+import type { CardinalityReport } from "./internal/Firewall.ts"
 import { Registry, type StoreSettings } from "./internal/Registry.ts"
 import type { Exemplar, MetricFrame, Series } from "./MetricFrame.ts"
+
+export type { CardinalityReport } from "./internal/Firewall.ts"
 
 /**
  * The only place that aggregates. One write per record, into typed arrays; listeners read it: Prometheus cumulative values
@@ -27,6 +30,8 @@ export interface MetricStore {
   readonly problems: () => ReadonlyArray<string>
   /** Records refused, by reason: `invalid_value`, `invalid_name`, `wrong_type`, `cardinality` (counted, though kept in the overflow series), …. */
   readonly refusals: () => Readonly<Record<string, number>>
+  /** Metrics past their budget of label sets, each with the label that is to blame; the worst first. */
+  readonly cardinality: () => ReadonlyArray<CardinalityReport>
 }
 
 export interface MetricFamily {

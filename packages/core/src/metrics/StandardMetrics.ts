@@ -109,6 +109,10 @@ export const RejectedRecords = M.counter("obs_rejected_records_total", {
   help: "Records refused or repaired by the metric store, by reason",
   labelNames: ["reason"]
 })
+export const CardinalityOverflow = M.counter("obs_cardinality_overflow_total", {
+  help: "Records that found no series of their own and went into a metric's overflow series, by metric",
+  labelNames: ["metric"]
+})
 export const LedgerImbalance = M.counter("obs_ledger_imbalance_total", {
   help: "Times the books of a queue did not balance; above zero it is a bug in effect-observability",
   labelNames: ["backend", "signal"]
@@ -145,6 +149,7 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   QueueItems,
   QueueAge,
   RejectedRecords,
+  CardinalityOverflow,
   LedgerImbalance,
   SampledOut,
   HeldSpans,

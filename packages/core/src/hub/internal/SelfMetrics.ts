@@ -47,6 +47,7 @@ export class SelfMetrics {
     for (const reason of Object.keys(refusals)) {
       this.rise(StandardMetrics.RejectedRecords, `rejected ${reason}`, refusals[reason]!, { reason })
     }
+    for (const [metric, total] of store.overflows()) this.rise(StandardMetrics.CardinalityOverflow, `overflow ${metric}`, total, { metric })
     store.setGauge(StandardMetrics.Series, store.size, {})
   }
 

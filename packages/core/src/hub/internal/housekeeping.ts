@@ -3,11 +3,22 @@ import * as Effect from "effect/Effect"
 import { maintenanceInterval, type Registry } from "../../metrics/internal/Registry.ts"
 import { quietly } from "../quietly.ts"
 
+/** How many passes make a window of the cardinality report: it is logged at most once a minute. */
+const passesPerReport = 4
+
 /** What the store needs done now and then; runs as long as the hub. */
-export const housekeeping = (store: Registry): Effect.Effect<never> =>
-  Effect.sleep(maintenanceInterval).pipe(
-    Effect.andThen(Effect.sync(() => store.maintain())),
+export const housekeeping = (store: Registry): Effect.Effect<never> => {
+  let passes = 0
+  const pass = Effect.suspend(() => {
+    store.maintain()
+    if (++passes % passesPerReport !== 0) return Effect.void
+    const line = store.closeCardinalityWindow()
+    return line === undefined ? Effect.void : Effect.logWarning(line)
+  })
+  return Effect.sleep(maintenanceInterval).pipe(
+    Effect.andThen(pass),
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void),
     Effect.forever,
     quietly
   )
+}

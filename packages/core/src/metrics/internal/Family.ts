@@ -4,6 +4,7 @@ import type { MetricFamily } from "../MetricStore.ts"
 import { wanted } from "./Exemplars.ts"
 import type { Registry } from "./Registry.ts"
 import { Slot } from "./Slot.ts"
+import { cut } from "./text.ts"
 import type { Totals } from "./Totals.ts"
 import type { View } from "./views.ts"
 
@@ -42,6 +43,8 @@ export class Family implements MetricFamily {
   /** Positions of `names` that tell series apart; the other labels are added up. */
   private readonly kept: ReadonlyArray<number>
   private readonly whole: boolean
+  /** The toolkit's own metrics have a place when the process has no more: they say so. */
+  private readonly own: boolean
   private readonly constants: ReadonlyArray<string>
   private readonly allowed: ReadonlyArray<ReadonlySet<string> | undefined> | undefined
   private readonly root: Branch = new Map()
@@ -65,6 +68,7 @@ export class Family implements MetricFamily {
     this.kept = kept
     this.whole = kept.length === this.names.length
     this.constants = constants
+    this.own = definition.name.startsWith("obs_")
     const literals = source.labelValues
     this.allowed = literals === undefined
       ? undefined
@@ -142,7 +146,7 @@ export class Family implements MetricFamily {
       }
       if (value.length > maxLabelLength) {
         registry.refuse("long_label", this.definition)
-        value = value.slice(0, maxLabelLength)
+        value = cut(value, maxLabelLength)
       }
       const allowed = this.allowed?.[i]
       if (allowed !== undefined && value !== "" && !allowed.has(value)) {
@@ -196,7 +200,7 @@ export class Family implements MetricFamily {
   }
 
   private get full(): boolean {
-    return this.series.length >= this.maxSeries || this.registry.full
+    return this.series.length >= this.maxSeries || (this.registry.full && !this.own)
   }
 
   private spill(values: ReadonlyArray<string>): Slot {

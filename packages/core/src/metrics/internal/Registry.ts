@@ -5,6 +5,7 @@ import { newGeneration } from "./align.ts"
 import * as Exemplars from "./Exemplars.ts"
 import { Expiry } from "./Expiry.ts"
 import { Family } from "./Family.ts"
+import { type CardinalityReport, Firewall } from "./Firewall.ts"
 import { Histograms } from "./Histograms.ts"
 import { Scalars } from "./Scalars.ts"
 import { Slot } from "./Slot.ts"
@@ -60,6 +61,7 @@ export class Registry implements MetricStore {
   private readonly suggested = new Map<string, MetricDefinition>()
   private readonly wrong = new Set<string>()
   readonly totals = new RetiredTotals()
+  private readonly firewall = new Firewall()
   private readonly expiry: Expiry | undefined
   private generation = 0
   private retirements = 0
@@ -388,8 +390,23 @@ export class Registry implements MetricStore {
   }
 
   /** A label set found no place of its own. */
-  overflowed(family: Family, _values: ReadonlyArray<string>): void {
+  overflowed(family: Family, values: ReadonlyArray<string>): void {
     this.refuse("cardinality", family.definition)
+    this.firewall.overflowed(family, values)
+  }
+
+  cardinality(): ReadonlyArray<CardinalityReport> {
+    return this.firewall.reports()
+  }
+
+  /** Records in overflow series, by metric. */
+  overflows(): ReadonlyMap<string, number> {
+    return this.firewall.totals()
+  }
+
+  /** Ends a window of the cardinality report; the line to log about it, if there is anything to say. */
+  closeCardinalityWindow(): string | undefined {
+    return this.firewall.closeWindow()
   }
 
   refuse(reason: string, _definition: MetricDefinition | undefined): void {
