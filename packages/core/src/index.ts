@@ -8,6 +8,8 @@ export { Tracer } from "./tracing/Tracer.ts"
 // The hub, its settings and its state
 export {
   ConfigurationError,
+  type MetricAllow,
+  type MetricView,
   ObservabilityConfig,
   type ObservabilityInput,
   type ObservabilitySettings,

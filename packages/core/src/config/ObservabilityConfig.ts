@@ -7,7 +7,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Sampler, SamplerName } from "../tracing/sampling/Sampler.ts"
 import { decode } from "./internal/decode.ts"
+import type { MetricAllow, MetricView } from "../metrics/internal/views.ts"
 import { environment } from "./internal/environment.ts"
+
+export type { MetricAllow, MetricView } from "../metrics/internal/views.ts"
 
 /**
  * The configuration (the document's 2.3 and 9.1.3), decoded and complete. Durations are milliseconds here. `schema` and table names
@@ -33,6 +36,12 @@ export interface ObservabilitySettings {
     readonly maxSeriesPerMetric: number
     /** Most series in the process. */
     readonly maxSeries: number
+    /** After it a series that nothing was recorded into ends; `undefined`: never. Metrics without labels do not end. */
+    readonly seriesTimeToLive: number | undefined
+    /** Which metrics and labels are kept. */
+    readonly allow: MetricAllow
+    /** What is changed about metrics before backends see them. */
+    readonly views: ReadonlyArray<MetricView>
   }
   readonly tracing: {
     readonly enabled: boolean
@@ -90,6 +99,12 @@ export interface ObservabilityInput {
     readonly maxSeriesPerMetric?: number
     /** Default 100,000. */
     readonly maxSeries?: number
+    /** Default never; a minute or more. */
+    readonly seriesTimeToLive?: Seconds
+    /** Default all. */
+    readonly allow?: Partial<MetricAllow>
+    /** Default none. */
+    readonly views?: ReadonlyArray<MetricView>
   }
   readonly tracing?: {
     readonly enabled?: boolean

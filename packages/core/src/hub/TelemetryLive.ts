@@ -44,7 +44,10 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
         maxSeriesPerMetric: settings.metrics.maxSeriesPerMetric,
         maxSeries: settings.metrics.maxSeries,
         maxMetrics,
-        buckets: settings.metrics.buckets
+        buckets: settings.metrics.buckets,
+        allow: settings.metrics.allow,
+        views: settings.metrics.views,
+        seriesTimeToLive: settings.metrics.seriesTimeToLive
       },
       () => clock.currentTimeMillisUnsafe()
     )

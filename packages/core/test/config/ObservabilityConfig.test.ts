@@ -28,7 +28,9 @@ describe("defaults", () => {
         buckets: {},
         aggregationInterval: 60_000,
         maxSeriesPerMetric: 2000,
-        maxSeries: 100_000
+        maxSeries: 100_000,
+        allow: {},
+        views: []
       },
       tracing: { enabled: true, sampleRate: 1, sampler: JSON.parse(JSON.stringify(defaults.tracing.sampler)), ignoredPaths: ["/metrics", "/health"] },
       postgres: {
@@ -158,6 +160,60 @@ describe("secrets", () => {
       assert.notInclude(text, secret)
     }
     assert.strictEqual(error.problems.length, 2)
+  })
+})
+
+describe("allowed metrics, views and the life of series", () => {
+  it("are taken as they are written", () => {
+    const { metrics } = good({
+      metrics: {
+        seriesTimeToLive: "2 hours",
+        allow: { metrics: ["http_*", "*"], labels: ["method"] },
+        views: [{ name: "a_*", labels: { x: "y", z: false }, constantLabels: { region: "eu" }, buckets: [1, 2] }]
+      }
+    })
+    assert.strictEqual(metrics.seriesTimeToLive, 7_200_000)
+    assert.deepStrictEqual(metrics.allow, { metrics: ["http_*", "*"], labels: ["method"] })
+    assert.deepStrictEqual(metrics.views, [
+      { name: "a_*", drop: false, labels: { x: "y", z: false }, constantLabels: { region: "eu" }, buckets: [1, 2] }
+    ])
+  })
+
+  it.effect("the simple ones come from the environment", () =>
+    Effect.gen(function*() {
+      const { metrics } = yield* withEnv({
+        OBSERVABILITY_ALLOW_METRICS: "http_*, db_*",
+        OBSERVABILITY_ALLOW_LABELS: "method",
+        OBSERVABILITY_SERIES_TIME_TO_LIVE: "600"
+      })
+      assert.deepStrictEqual(metrics.allow, { metrics: ["http_*", "db_*"], labels: ["method"] })
+      assert.strictEqual(metrics.seriesTimeToLive, 600_000)
+    }))
+
+  it.each([
+    [{ seriesTimeToLive: 5 }, /^metrics\.seriesTimeToLive: must be a minute or more/],
+    [{ seriesTimeToLive: "soon" }, /^metrics\.seriesTimeToLive: expected seconds/],
+    [{ allow: ["a"] }, /^metrics\.allow: expected an object/],
+    [{ allow: { metrics: "http" } }, /^metrics\.allow\.metrics: expected a list of names, each may begin or end with \*/],
+    [{ allow: { labels: ["a*b"] } }, /^metrics\.allow\.labels: expected a list/],
+    [{ allow: { metrics: ["(a+)+$"] } }, /^metrics\.allow\.metrics: expected a list/],
+    [{ allow: { names: [] } }, /^metrics\.allow\.names: unknown/],
+    [{ views: {} }, /^metrics\.views: expected a list/],
+    [{ views: [5] }, /^metrics\.views\.0: expected an object/],
+    [{ views: [{}] }, /^metrics\.views\.0\.name: is needed/],
+    [{ views: [{ name: "a" }, { name: "a b" }] }, /^metrics\.views\.1\.name: expected a metric's name/],
+    [{ views: [{ name: "a_*", rename: "b" }] }, /^metrics\.views\.0\.rename: would give all metrics of "a_\*" one name/],
+    [{ views: [{ name: "a", rename: "b c" }] }, /^metrics\.views\.0\.rename: expected a metric name/],
+    [{ views: [{ name: "a", rename: "obs_x" }] }, /^metrics\.views\.0\.rename: must not begin with obs_/],
+    [{ views: [{ name: "a", labels: { x: "le" } }] }, /^metrics\.views\.0\.labels\.x: expected each label's new name/],
+    [{ views: [{ name: "a", labels: { x: true } }] }, /^metrics\.views\.0\.labels\.x: expected/],
+    [{ views: [{ name: "a", constantLabels: { __name__: "x" } }] }, /^metrics\.views\.0\.constantLabels\.__name__: a label name must match/],
+    [{ views: [{ name: "a", constantLabels: { x: 5 } }] }, /^metrics\.views\.0\.constantLabels\.x: expected each label's value as text/],
+    [{ views: [{ name: "a", buckets: [2, 1] }] }, /^metrics\.views\.0\.buckets: expected 1 to 512 finite numbers/],
+    [{ views: [{ name: "a", dropp: true }] }, /^metrics\.views\.0\.dropp: unknown; did you mean drop/]
+  ])("%j is refused by its field", (metrics, message) => {
+    const found = problems({ metrics })
+    assert.isTrue(found.some((one) => message.test(one)), found.join("\n"))
   })
 })
 

@@ -1,5 +1,6 @@
 import type { ObservabilitySettings } from "../ObservabilityConfig.ts"
 import * as Sampler from "../../tracing/sampling/Sampler.ts"
+import { allowOf, areBuckets, viewsOf } from "./metricViews.ts"
 import { type Problem, Reader } from "./Reader.ts"
 
 const label = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
@@ -73,7 +74,10 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       buckets: bucketsOf(metrics),
       aggregationInterval: metrics.duration("aggregationInterval", 60),
       maxSeriesPerMetric: metrics.integer("maxSeriesPerMetric", 2_000, 1, 10_000_000),
-      maxSeries: metrics.integer("maxSeries", 100_000, 1, 100_000_000)
+      maxSeries: metrics.integer("maxSeries", 100_000, 1, 100_000_000),
+      seriesTimeToLive: timeToLiveOf(metrics),
+      allow: allowOf(metrics),
+      views: viewsOf(metrics, problems)
     },
     tracing: {
       enabled: tracing.boolean("enabled", true),
@@ -101,6 +105,16 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
   return { settings, problems }
 }
 
+/** A page has to be read within it, and a minute is the longest usual interval of scrapes. */
+const leastTimeToLive = 60_000
+
+const timeToLiveOf = (metrics: Reader): number | undefined => {
+  if (metrics.get("seriesTimeToLive") === undefined) return undefined
+  const millis = metrics.duration("seriesTimeToLive", 3_600)
+  if (millis < leastTimeToLive) metrics.wrong("seriesTimeToLive", "must be a minute or more: an idle series is still to be scraped")
+  return Math.max(millis, leastTimeToLive)
+}
+
 const labelsOf = (metrics: Reader): Readonly<Record<string, string>> => {
   const given = metrics.get("defaultLabels") ?? {}
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
@@ -125,9 +139,7 @@ const bucketsOf = (metrics: Reader): Readonly<Record<string, ReadonlyArray<numbe
   }
   const out: Record<string, ReadonlyArray<number>> = {}
   for (const [key, bounds] of Object.entries(given)) {
-    const valid = Array.isArray(bounds) && bounds.length > 0 && bounds.length <= 512 &&
-      bounds.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > bounds[i - 1]))
-    if (valid) out[key] = bounds
+    if (areBuckets(bounds)) out[key] = bounds
     else metrics.wrong(`buckets.${key.slice(0, 60)}`, "expected 1 to 512 finite numbers, each above the one before")
   }
   return out

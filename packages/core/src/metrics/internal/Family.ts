@@ -160,23 +160,26 @@ export class Family implements MetricFamily {
   }
 
   /** The series of these values, one for each label that tells series apart. */
-  at(values: ReadonlyArray<string>): Slot {
-    const n = values.length
+  at(given: ReadonlyArray<string>): Slot {
+    const n = given.length
+    let values = given
     if (n === 0) return this.single ??= this.create(values)
     let node: Branch = this.root
     for (let i = 0; i < n - 1; i++) {
       let next: Branch | undefined = node.get(values[i]!)
       if (next === undefined) {
         if (this.full) return this.spill(values)
+        if (values === given) values = given.map(own)
         next = new Map()
         node.set(values[i]!, next)
       }
       node = next
     }
-    const last = values[n - 1]!
-    const found: Slot | undefined = node.get(last)
+    const found: Slot | undefined = node.get(values[n - 1]!)
     if (found !== undefined) return found
     if (this.full) return this.spill(values)
+    if (values === given) values = given.map(own)
+    const last = values[n - 1]!
     const made = this.create(values)
     node.set(last, made)
     return made
@@ -284,6 +287,12 @@ export class Family implements MetricFamily {
     return this.registry.summaries.sketches[series.index]?.quantile(q) ?? NaN
   }
 }
+
+/** V8 keeps parts of a text that are shorter than this by themselves, longer ones as a reference to all of it. */
+const leastSlice = 13
+
+/** What is kept for long must not hold on to the text it was cut from: a path to its request, a word to its document. */
+const own = (value: string): string => value.length < leastSlice ? value : cut(value, value.length)
 
 /** Takes a path out of the trie, with the branches that are empty then. */
 const prune = (node: Branch, values: ReadonlyArray<string>, depth: number): void => {

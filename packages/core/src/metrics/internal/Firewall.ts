@@ -9,20 +9,24 @@ export interface CardinalityReport {
   readonly budget: number
   /** Records that went into the overflow series since the process began. */
   readonly overflowed: number
-  /** The label with the most different values among them; they are of the present episode, which ends with a minute without overflow. */
+  /**
+   * The label with the most different values among them, those since the last minute without overflow; empty where it is not known.
+   */
   readonly label: string
   /** How many values it had, about (5 %). */
   readonly distinct: number
-  /** Its most frequent values with how often they came at most, the first first. */
+  /** Its most frequent values, the first first, each with how often it came at least. */
   readonly top: ReadonlyArray<{ readonly value: string; readonly count: number }>
 }
 
-/** Metrics and labels that are looked at; what is past them is only counted. With them a report takes some 5 MB at most. */
-const maxMetrics = 50
-const maxLabels = 32
+/** Metrics that are counted one by one. */
+const maxMetrics = 200
+/** Metrics and labels whose values are looked at: 6 MB of them at most. */
+const maxSketched = 20
+const maxLabels = 16
 /** Characters of a value that are looked at. */
 const maxValue = 128
-const candidates = 16
+const candidates = 64
 const shown = 5
 
 interface Overflowing {
@@ -40,10 +44,10 @@ class Offender {
   private distinct: ReadonlyArray<DistinctCount> = []
   private hitters: ReadonlyArray<HeavyHitters> = []
 
-  constructor({ definition, maxSeries }: Overflowing) {
+  constructor({ definition, maxSeries }: Overflowing, sketched: boolean) {
     this.definition = definition
     this.budget = maxSeries
-    this.labels = definition.labelNames.slice(0, maxLabels)
+    this.labels = sketched ? definition.labelNames.slice(0, maxLabels) : []
   }
 
   add(values: ReadonlyArray<string>): void {
@@ -79,7 +83,7 @@ class Offender {
       overflowed,
       label: this.labels[worst] ?? "",
       distinct: counts[worst] ?? 0,
-      top: (this.hitters[worst]?.top(shown) ?? []).map(({ count, value }) => ({ value, count }))
+      top: this.hitters[worst]?.top(shown) ?? []
     }
   }
 }
@@ -96,7 +100,7 @@ export class Firewall {
     let offender = this.offenders.get(name)
     if (offender === undefined) {
       if (this.offenders.size >= maxMetrics) return
-      this.offenders.set(name, offender = new Offender(family))
+      this.offenders.set(name, offender = new Offender(family, this.offenders.size < maxSketched))
     }
     offender.add(values)
   }
@@ -125,6 +129,7 @@ const describe = (offender: Offender, others: number): string => {
   const { budget, distinct, label, metric, top } = offender.report()
   const values = top.map(({ count, value }) => `${quoted(value)} (${count})`).join(", ")
   return `metric ${metric}: ${offender.fresh} records found no series of their own and went into the overflow series; ` +
-    `it keeps at most ${budget} label sets apart, the process as many as metrics.maxSeries says. Label "${label}" had about ${distinct} values, most often ${values}. ` +
-    `Bound its values, drop it by metrics.views, or raise maxSeries${others > 0 ? `. So did ${others} other metrics` : ""}`
+    `it keeps at most ${budget} label sets apart, the process as many as metrics.maxSeries says. ` +
+    (label === "" ? "" : `Label "${label}" had about ${distinct} values, most often ${values}. Bound its values, drop it by metrics.views, or raise maxSeries. `) +
+    (others > 0 ? `So it was with ${others} other metrics.` : "")
 }

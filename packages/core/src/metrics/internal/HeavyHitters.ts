@@ -1,17 +1,11 @@
-/** One value with how often it came at most; `error` of these may have been others. */
-export interface Hitter {
-  readonly value: string
-  readonly count: number
-  readonly error: number
-}
-
 /**
- * The most frequent values of a stream in bounded memory (Space-Saving: Metwally, Agrawal and El Abbadi, ICDT 2005). Each value that
- * makes up more than one part in `capacity` of the stream is among them.
+ * The most frequent values of a stream in bounded memory (Misra and Gries, 1982). Each value that makes up more than one part in
+ * `capacity` of the stream is among them, with a count that is never too high. A value costs a constant time on average: what makes room
+ * takes back one of each.
  */
 export class HeavyHitters {
   private readonly capacity: number
-  private readonly counts = new Map<string, { count: number; error: number }>()
+  private readonly counts = new Map<string, number>()
 
   constructor(capacity: number) {
     this.capacity = capacity
@@ -19,34 +13,19 @@ export class HeavyHitters {
 
   add(value: string): void {
     const known = this.counts.get(value)
-    if (known !== undefined) {
-      known.count++
-      return
-    }
-    if (this.counts.size < this.capacity) {
-      this.counts.set(value, { count: 1, error: 0 })
-      return
-    }
-    let rarest = ""
-    let least = Infinity
-    for (const [held, { count }] of this.counts) {
-      if (count < least) {
-        least = count
-        rarest = held
-        if (count === 1) break
+    if (known !== undefined) this.counts.set(value, known + 1)
+    else if (this.counts.size < this.capacity) this.counts.set(value, 1)
+    else {
+      for (const [held, count] of this.counts) {
+        if (count === 1) this.counts.delete(held)
+        else this.counts.set(held, count - 1)
       }
     }
-    this.counts.delete(rarest)
-    this.counts.set(value, { count: least + 1, error: least })
   }
 
-  /** The most frequent first. */
-  top(n: number): ReadonlyArray<Hitter> {
-    return [...this.counts]
-      .map(([value, { count, error }]) => ({ value, count, error }))
-      // Of equal counts the certain one.
-      .sort((a, b) => b.count - a.count || a.error - b.error)
-      .slice(0, n)
+  /** The most frequent first, each with how often it came at least. */
+  top(n: number): ReadonlyArray<{ readonly value: string; readonly count: number }> {
+    return [...this.counts].map(([value, count]) => ({ value, count })).sort((a, b) => b.count - a.count).slice(0, n)
   }
 }
 

@@ -12,7 +12,7 @@ import { Slot } from "./Slot.ts"
 import { Summaries } from "./Summaries.ts"
 import { RingTap } from "./Taps.ts"
 import { RetiredTotals } from "./Totals.ts"
-import { type AllowSettings, Views, type ViewSettings } from "./views.ts"
+import { type MetricAllow, Views, type MetricView } from "./views.ts"
 
 /** What the store needs to know of the world, and may be told anew while running. */
 export interface StoreSettings {
@@ -20,8 +20,8 @@ export interface StoreSettings {
   readonly maxSeries: number
   readonly maxMetrics: number
   readonly buckets: Readonly<Record<string, ReadonlyArray<number>>>
-  readonly allow?: AllowSettings
-  readonly views?: ReadonlyArray<ViewSettings>
+  readonly allow?: MetricAllow
+  readonly views?: ReadonlyArray<MetricView>
   /** Milliseconds after which a series that nothing was recorded into is retired; `undefined`: never. */
   readonly seriesTimeToLive?: number | undefined
 }

@@ -1,14 +1,15 @@
 import { MetricDefinition, MetricDefinitionError } from "../MetricDefinition.ts"
 
 /** Which metrics and labels are kept. Names, or patterns that begin or end with `*`; `obs_*` metrics always are. */
-export interface AllowSettings {
+export interface MetricAllow {
+  /** `undefined`: all. */
   readonly metrics: ReadonlyArray<string> | undefined
-  /** A label that is not listed is added up, so that totals stay exact. */
+  /** A label that is not listed is added up, so that totals stay exact. `undefined`: all. */
   readonly labels: ReadonlyArray<string> | undefined
 }
 
 /** What is changed about the metrics of a name (or a pattern, as above) before anybody reads them. */
-export interface ViewSettings {
+export interface MetricView {
   readonly name: string
   /** Refuses the metric; the other fields then say nothing. */
   readonly drop?: boolean
@@ -42,11 +43,11 @@ export const matches = (pattern: string, name: string): boolean => {
 }
 
 export class Views {
-  private readonly allow: AllowSettings
-  private readonly views: ReadonlyArray<ViewSettings>
+  private readonly allow: MetricAllow
+  private readonly views: ReadonlyArray<MetricView>
   private readonly buckets: Readonly<Record<string, ReadonlyArray<number>>>
 
-  constructor(allow: AllowSettings, views: ReadonlyArray<ViewSettings>, buckets: Readonly<Record<string, ReadonlyArray<number>>>) {
+  constructor(allow: MetricAllow, views: ReadonlyArray<MetricView>, buckets: Readonly<Record<string, ReadonlyArray<number>>>) {
     this.allow = allow
     this.views = views
     this.buckets = buckets
