@@ -180,10 +180,12 @@ const maxExemplars = 1_000
 
 /** Of too many exemplars every so-manieth: they are examples. */
 export const exemplars = (batch: ReadonlyArray<MetricFrame>): ExemplarColumns => {
-  const all = batch.flatMap((frame, i) => frame.exemplars.map((one) => ({ ...one, frame: i, place: placeOf(one.series, frame) })))
-    .filter((one) => one.place >= 0 && /^[0-9a-f]{32}$/.test(one.traceId) && Number.isFinite(one.time))
+  const all = batch.flatMap((frame, i) => frame.exemplars.map((one) => ({ ...one, frame: i })))
+    .filter((one) => /^[0-9a-f]{32}$/.test(one.traceId) && Number.isFinite(one.time))
   const every = Math.ceil(all.length / maxExemplars)
   const kept = all.filter((_, i) => i % every === 0)
+    .map((one) => ({ ...one, place: placeOf(one.series, batch[one.frame]!) }))
+    .filter((one) => one.place >= 0)
   return {
     times: Float64Array.from(kept, (one) => one.time),
     kinds: Int16Array.from(kept, (one) => (one.series.definition.type === "histogram" ? kinds.histograms : kinds.counters)),

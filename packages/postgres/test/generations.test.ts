@@ -62,6 +62,7 @@ layer(Database.layer, { excludeTestServices: true })("generations of frames", (i
       assert.notStrictEqual(fourth.generation, third.generation)
       const merged = mergeFrames(third, fourth)
       record(55, 200)
+      const span = yield* Effect.withSpan(Effect.tap(Effect.currentSpan, () => metrics.observeHistogram(Took, 2.5, { user: "u58" })), "op")
       yield* process.exportFrames(2, merged, take())
 
       const points = yield* history.getMetricsHistory({ name: "calls_total", ...range })
@@ -74,6 +75,14 @@ layer(Database.layer, { excludeTestServices: true })("generations of frames", (i
       assert.deepStrictEqual(took.reduce((sum, point) => sum + point.histogram!.buckets[2]!, 0), 4)
       const depth = yield* history.getMetricsHistory({ name: "depth", labels: { user: "u250" }, ...range })
       assert.deepStrictEqual(depth.map((point) => point.value), [250, 250])
+
+      // An exemplar stands with its series, though that has another position now than it began with.
+      const exemplars = yield* ask(
+        target,
+        `select s.labels ->> 'user' as name, e.value, replace(e.trace_id::text, '-', '') as trace
+          from ${names.schema}.obs_exemplar e join ${names.schema}.obs_series s on s.id = e.series`
+      )
+      assert.deepStrictEqual(exemplars, [{ name: "u58", value: 2.5, trace: span.traceId }])
 
       // The document's view says the same; no lane is left without its process's service and instance.
       const view = yield* ask(target, `select sum(value)::float8 as total from ${names.schema}.observability_metrics where name = 'calls_total'`)

@@ -51,6 +51,7 @@ export class Synthetic {
       startTime: end - interval,
       endTime: end,
       sources: 1,
+      generation: 0,
       counters: { series: this.counters, values: Float64Array.from(this.counters, () => Math.floor(this.random() * 20)) },
       gauges: {
         series: this.gauges,
