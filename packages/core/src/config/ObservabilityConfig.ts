@@ -49,6 +49,8 @@ export interface ObservabilitySettings {
     readonly sampleRate: number
     /** What decides about traces; made of `sampleRate` unless one was given. */
     readonly sampler: Sampler
+    /** Of which spans rate, errors and duration are recorded, sampled or not. */
+    readonly spanMetrics: "off" | "entry" | "all"
     readonly otelEndpoint: string | undefined
     readonly sentryDsn: Redacted.Redacted<string> | undefined
     readonly ignoredPaths: ReadonlyArray<string>
@@ -116,6 +118,11 @@ export interface ObservabilityInput {
     readonly sampleRate?: number
     /** A `Sampler`, or OpenTelemetry's name of one. Default `"parentbased_traceidratio"`. */
     readonly sampler?: Sampler | SamplerName
+    /**
+     * Of which spans rate, errors and duration are recorded as `span_duration_seconds`, sampled or not. Default `"entry"`: the first span of
+     * a trace in this process, and every server, client, producer and consumer span.
+     */
+    readonly spanMetrics?: "off" | "entry" | "all"
     readonly otelEndpoint?: string
     readonly sentryDsn?: string | Redacted.Redacted<string>
     /** Default `["/metrics", "/health"]`. */

@@ -155,6 +155,9 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       active: () => spanListeners.length > 0 && settings.enabled && settings.tracing.enabled,
       sampler: () => sampler ?? settings.tracing.sampler,
       onEnd,
+      measured: () => settings.metrics.enabled ? settings.tracing.spanMetrics : "off",
+      measure: (operation, kind, failed, nanos) =>
+        store.observe(StandardMetrics.SpanDuration, "histogram", Math.max(0, nanos) / 1e9, { operation, kind, status: failed ? "error" : "ok" }),
       ids: yield* IdGenerator,
       now: monotonicMillis
     })

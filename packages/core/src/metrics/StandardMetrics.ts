@@ -79,6 +79,14 @@ export const MessageProcessingDuration = M.histogram("message_processing_duratio
   buckets: http
 })
 
+// Spans
+export const SpanDuration = M.histogram("span_duration_seconds", {
+  help: "Span duration in seconds, by operation, kind and status; of all spans of these operations, sampled or not",
+  unit: "seconds",
+  labelNames: ["operation", "kind", "status"],
+  buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10]
+})
+
 // The toolkit about itself
 export const MetricsProcessingDuration = M.histogram("obs_metrics_processing_seconds", {
   help: "Metrics processing duration: from a batch's first attempt to its acknowledgement",
@@ -143,6 +151,7 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   MessageConsumed,
   MessageProcessed,
   MessageProcessingDuration,
+  SpanDuration,
   MetricsProcessingDuration,
   DroppedMetrics,
   Exported,

@@ -1,12 +1,16 @@
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import type * as EffectTracer from "effect/Tracer"
 import * as Tracer from "effect/Tracer"
+import { Classify } from "./Classify.ts"
 import { IdGenerator } from "./IdGenerator.ts"
 import { Decision } from "./internal/Decision.ts"
 import { LocalSpan, type SpanOptions } from "./internal/LocalSpan.ts"
 import { LocalTrace } from "./internal/LocalTrace.ts"
+import { Names } from "./internal/Names.ts"
 import { RecordedSpan } from "./internal/RecordedSpan.ts"
 import { SpanHome } from "./internal/SpanHome.ts"
 import { UnrecordedSpan, type UnrecordedSink } from "./internal/UnrecordedSpan.ts"
@@ -15,7 +19,7 @@ import { compile } from "../redaction/internal/Scrubber.ts"
 import { isTraceId, TraceState } from "./Propagation.ts"
 import { Sampling, type SamplingReport } from "./sampling/internal/Sampling.ts"
 import { always, type Sampler } from "./sampling/Sampler.ts"
-import type { SpanData } from "./SpanData.ts"
+import type { SpanData, SpanKind } from "./SpanData.ts"
 import * as SpanLimits from "./SpanLimits.ts"
 
 export type { SamplingReport } from "./sampling/internal/Sampling.ts"
@@ -27,6 +31,13 @@ export interface TracerOptions {
   readonly onEnd: (span: SpanData) => void
   /** What spans keep of what they are given; read at every use. By default the default limits and redaction. */
   readonly values?: () => Values
+  /** Told of ended spans before it matters whether they are kept; by default of none. It must not throw. */
+  readonly measure?: (name: string, kind: SpanKind, failed: boolean, nanos: number) => void
+  /**
+   * Which spans are measured, read at every use: `entry` ones are the first of a trace in this process and those that leave or enter it
+   * (every kind but internal).
+   */
+  readonly measured?: () => "off" | "entry" | "all"
   /** Whether anybody wants spans; read for each span. */
   readonly active: () => boolean
   /** Where ids come from; the program's generator by default. */
@@ -53,6 +64,7 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
   private readonly sampling: Sampling
   private readonly home: SpanHome
   private readonly unrecorded: UnrecordedSink
+  private readonly measured: () => "off" | "entry" | "all"
 
   constructor(options: TracerOptions) {
     this.active = options.active
@@ -63,11 +75,20 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
       ids: this.ids,
       keep: options.onEnd
     })
+    const { measure = () => {}, values = () => defaultValues } = options
+    const names = new Names(values)
+    this.measured = options.measure === undefined ? () => "off" : options.measured ?? (() => "entry")
     this.home = new SpanHome(
-      options.values ?? (() => defaultValues),
-      (data, span) => this.sampling.end(data, span.trace, isLocalRoot(span))
+      values,
+      (data, span) => {
+        if (this.isMeasured(span)) measure(data.name, data.kind, data.status === "error", Number(data.endTime - data.startTime))
+        this.sampling.end(data, span.trace, isLocalRoot(span))
+      }
     )
-    this.unrecorded = () => this.sampling.endUnrecorded()
+    this.unrecorded = (span, startTime, endTime, exit) => {
+      if (this.isMeasured(span)) measure(names.shown(span.name), span.kind, hasFailed(span, exit), Number(endTime - startTime))
+      this.sampling.endUnrecorded()
+    }
   }
 
   span(request: SpanOptions): EffectTracer.Span {
@@ -100,12 +121,19 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
     return new UnrecordedSpan(request, trace, this.ids, false, sink)
   }
 
-  /** Counts a span that need not exist: the one around it is not kept either. */
-  leaveOut(around: UnrecordedSpan): void {
+  private isMeasured(span: LocalSpan): boolean {
+    const measured = this.measured()
+    return measured === "entry" ? span.kind !== "internal" || isLocalRoot(span) : measured === "all"
+  }
+
+  /** Whether an internal span need not exist, the one around it not being kept either; it is then counted. */
+  leavesOut(around: UnrecordedSpan): boolean {
     const { decision } = around.trace
-    if (decision.recorded || decision === Decision.undecided || !this.active()) return
+    if (decision.recorded || decision === Decision.undecided || !this.active()) return true
+    if (this.measured() === "all") return false
     decision.tally?.add(false)
     this.sampling.endUnrecorded()
+    return true
   }
 
   /** Decides about traces that have waited too long; to be called now and then. */
@@ -124,6 +152,17 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
 }
 
 const isLocalRoot = (span: LocalSpan): boolean => span.parent._tag === "None" || !(span.parent.value instanceof LocalSpan)
+
+/** As the status of a recorded span. */
+const hasFailed = (span: LocalSpan, exit: Exit.Exit<unknown, unknown>): boolean => {
+  if (exit._tag === "Failure") return !Cause.hasInterruptsOnly(exit.cause)
+  if (span.annotations.mapUnsafe.size === 0) return false
+  try {
+    return Context.get(span.annotations, Classify)?.(exit.value) !== undefined
+  } catch {
+    return false
+  }
+}
 
 const reachesLevel = (): boolean => {
   const fiber = Fiber.getCurrent()

@@ -32,7 +32,7 @@ describe("defaults", () => {
         allow: {},
         views: []
       },
-      tracing: { enabled: true, sampleRate: 1, sampler: JSON.parse(JSON.stringify(defaults.tracing.sampler)), ignoredPaths: ["/metrics", "/health"] },
+      tracing: { enabled: true, sampleRate: 1, sampler: JSON.parse(JSON.stringify(defaults.tracing.sampler)), spanMetrics: "entry", ignoredPaths: ["/metrics", "/health"] },
       postgres: {
         enabled: false,
         schema: "observability",

@@ -69,6 +69,10 @@ export class Reader {
     )
   }
 
+  oneOf<const A extends string>(key: string, fallback: A, words: ReadonlyArray<A>): A {
+    return this.checked(key, fallback, `one of ${words.join(", ")}`, (value) => words.find((word) => word === value))
+  }
+
   number(key: string, fallback: number, least: number, most: number): number {
     return this.checked(
       key,

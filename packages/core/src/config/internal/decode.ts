@@ -83,6 +83,7 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       enabled: tracing.boolean("enabled", true),
       sampleRate,
       sampler: samplerOf(tracing, sampleRate),
+      spanMetrics: tracing.oneOf("spanMetrics", "entry", ["off", "entry", "all"]),
       otelEndpoint: endpointOf(tracing),
       sentryDsn: tracing.secret("sentryDsn", (text) => URL.canParse(text) ? undefined : "expected https://key@host/project"),
       ignoredPaths: tracing.strings("ignoredPaths", ["/metrics", "/health"], /^\//, "a list of paths that begin with /")

@@ -51,6 +51,7 @@ export const variables: ReadonlyArray<readonly [name: string, path: string, pars
   ["OBSERVABILITY_ALLOW_LABELS", "metrics.allow.labels", list],
   ["OBSERVABILITY_TRACING_ENABLED", "tracing.enabled", boolean],
   ["OBSERVABILITY_SAMPLE_RATE", "tracing.sampleRate", number],
+  ["OBSERVABILITY_SPAN_METRICS", "tracing.spanMetrics", text],
   ["OBSERVABILITY_IGNORED_PATHS", "tracing.ignoredPaths", list],
   ["OBSERVABILITY_REQUEST_TIMEOUT", "requestTimeout", seconds],
   ["OBSERVABILITY_BATCH_SIZE", "batchSize", number],

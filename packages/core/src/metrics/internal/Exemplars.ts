@@ -1,4 +1,5 @@
 import * as Fiber from "effect/Fiber"
+import { isPropagated } from "../../tracing/ObservabilityTracer.ts"
 import { isSpanId, isTraceId } from "../../tracing/Propagation.ts"
 import type { MetricDefinition } from "../MetricDefinition.ts"
 import type { Exemplar, Series, SeriesExemplar } from "../MetricFrame.ts"
@@ -41,7 +42,8 @@ export class Exemplars {
     const span = Fiber.getCurrent()?.cache.span
     if (span === undefined || span._tag !== "Span") return false
     try {
-      if (!span.sampled) return false
+      // One that is held may yet be dropped: what goes out with its ids says whether it is kept in any case.
+      if (!span.sampled || !isPropagated(span)) return false
       const { spanId, traceId } = span
       if (!isTraceId(traceId) || !isSpanId(spanId)) return false
       this.hold({ series, bucket, traceId, spanId, value, time: this.now() })

@@ -41,9 +41,7 @@ export const run = (
 const isNothing = (tracer: ObservabilityTracer, around: EffectTracer.AnySpan | undefined, options: SpanOptions | undefined): boolean => {
   if (options !== undefined && mayMatter(options)) return false
   if (around === undefined) return !tracer.active()
-  if (!(around instanceof UnrecordedSpan)) return false
-  tracer.leaveOut(around)
-  return true
+  return around instanceof UnrecordedSpan && tracer.leavesOut(around)
 }
 
 const mayMatter = ({ annotations, kind, parent, root, sampled }: SpanOptions): boolean =>
@@ -78,8 +76,9 @@ const opened = (
     }),
     (exit) => {
       if (span === undefined) return undefined
-      owner.setContext(outside)
+      // Before the context is put back, so that what is measured at the end has this span for its exemplar.
       end(span, timed ? offset + clock.monotonicTimeNanosUnsafe() : 0n, exit)
+      owner.setContext(outside)
       return undefined
     }
     // Not marked as interruptible, though it takes no step of its own: an interruption would pass such a hook by.
