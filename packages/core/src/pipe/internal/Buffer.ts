@@ -132,38 +132,48 @@ export class Buffer<A> {
 
   private shift(): Entry<A> {
     const entry = this.entries[this.head]!
-    this.entries[this.head] = undefined!
-    this.head++
-    if (this.head > 1024 && this.head * 2 > this.entries.length) {
-      this.entries = this.entries.slice(this.head)
-      this.head = 0
-    } else if (this.head === this.entries.length) {
+    this.forget(this.head + 1)
+    return entry
+  }
+
+  /** Lets go of the entries before `head`. */
+  private forget(head: number): void {
+    if (head === this.entries.length) {
       this.entries = []
       this.head = 0
+    } else if (head > 1024 && head * 2 > this.entries.length) {
+      this.entries = this.entries.slice(head)
+      this.head = 0
+    } else {
+      this.entries.fill(undefined!, this.head, head)
+      this.head = head
     }
-    return entry
   }
 
   /** Takes the oldest items out, at most `size` of them; they are in flight now. */
   take(size: number): Array<Entry<A>> {
-    const taken: Array<Entry<A>> = []
-    while (taken.length < size && this.length > 0) {
-      const entry = this.shift()
-      this.queuedBytes -= entry.bytes
-      this.inFlightItems++
-      this.inFlightBytes += entry.bytes
-      this.ledger.start(entry.count)
-      taken.push(entry)
+    // All at once: a batch may be large, and nobody else runs meanwhile.
+    const taken = this.entries.slice(this.head, this.head + size)
+    let bytes = 0
+    let count = 0
+    for (const entry of taken) {
+      bytes += entry.bytes
+      count += entry.count
     }
+    this.queuedBytes -= bytes
+    this.inFlightItems += taken.length
+    this.inFlightBytes += bytes
+    this.ledger.start(count)
+    this.forget(this.head + taken.length)
     return taken
   }
 
   /** Frees what in-flight entries held; the ledger was moved by the caller. */
   settle(entries: ReadonlyArray<Entry<A>>): void {
-    for (const entry of entries) {
-      this.inFlightItems--
-      this.inFlightBytes -= entry.bytes
-    }
+    let bytes = 0
+    for (const entry of entries) bytes += entry.bytes
+    this.inFlightItems -= entries.length
+    this.inFlightBytes -= bytes
   }
 
   /** Lets everything that still waits go. */

@@ -208,7 +208,10 @@ export class Pipe<in out A> {
     this.failures = 0
     this.lastSuccessAt = this.clock.currentTimeMillisUnsafe()
     const taken = batch.length - refused
-    this.settle(batch, startedAt, (count, i) => i < taken ? this.ledger.export(count) : this.lose(count, reason))
+    let exported = 0
+    for (let i = 0; i < taken; i++) exported += batch[i]!.count
+    this.ledger.export(exported)
+    this.settle(refused === 0 ? [] : batch.slice(taken), startedAt, (count) => this.lose(count, reason), batch)
   }
 
   private split(batch: Batch<A>): Effect.Effect<void> {
@@ -242,8 +245,9 @@ export class Pipe<in out A> {
     return Effect.map(this.detached(Effect.suspend(() => exporter.giveUp!(attempt)), millis, () => {}), Exit.isSuccess)
   }
 
-  private settle(batch: Batch<A>, startedAt: number, account: (count: number, index: number) => void): void {
-    batch.forEach((entry, i) => account(entry.count, i))
+  /** Closes the books of a batch; `open` are the entries that are not accounted for yet. */
+  private settle(open: Batch<A>, startedAt: number, account: (count: number) => void, batch = open): void {
+    for (const entry of open) account(entry.count)
     this.buffer.settle(batch)
     this.sending = this.sending.filter((other) => other !== batch)
     this.current = undefined
