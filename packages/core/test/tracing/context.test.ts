@@ -48,7 +48,7 @@ describe("the span a program is in", () => {
         Effect.gen(function*() {
           yield* Effect.yieldNow
           yield* Effect.sleep(`${i % 5} millis`).pipe(withSpan(`inner ${i}`))
-          if (i % 7 === 0) yield* Effect.interrupt
+          if (i % 7 === 0) return yield* Effect.interrupt
         }).pipe(withSpan(`outer ${i}`), Effect.exit)
       yield* Effect.all([Effect.forEach(Array.from({ length: 200 }, (_, i) => i), one, { concurrency: 50 }), TestClock.adjust("1 second")], {
         concurrency: 2
@@ -136,7 +136,8 @@ describe("the span a program is in", () => {
         seen.push(storage.getStore())
         return seen
       }).pipe(withSpan("outer"), all.provide)
-      const seen = yield* Effect.promise(() => storage.run("mine", () => Effect.runPromise(program)))
+      const context = yield* Effect.context<never>()
+      const seen = yield* Effect.promise(() => storage.run("mine", () => Effect.runPromiseWith(context)(program)))
       assert.deepStrictEqual(seen, ["mine", "mine", "mine"])
       children(all, "outer", "asleep", "elsewhere")
     }))

@@ -12,4 +12,4 @@ await Effect.runPromise(Effect.gen(function*() {
   yield* Effect.void.pipe(service.withSpan("in the worker", { parent }))
 }).pipe(provide))
 const [span] = ended
-parentPort!.postMessage({ name: span!.name, traceId: span!.traceId, parentSpanId: span!.parentSpanId })
+parentPort!.postMessage({ name: span!.name, traceId: span!.traceId, parentSpanId: span!.parentSpanId }, [])
