@@ -46,6 +46,8 @@ export * from "./history/MetricsHistory.ts"
 export * as MetricRange from "./history/range/index.ts"
 export * from "./history/range/RangeQuery.ts"
 export * from "./history/TraceHistory.ts"
+export * as TraceFigures from "./history/TraceFigures.ts"
+export * as TraceQuestions from "./history/TraceQuestions.ts"
 
 // Backends without a package of their own
 export * as Composite from "./memory/Composite.ts"

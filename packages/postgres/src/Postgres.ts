@@ -1,4 +1,4 @@
-import { HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory } from "@effect-observability/core"
+import { HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
 import type { BatchProcessor, ComponentReport, CompositionError, MetricFrame, SpanData } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,6 +14,7 @@ import { type PostgresConfig, PostgresConfigError, type PostgresOptions, resolve
 import * as History from "./PostgresHistory.ts"
 import * as Metrics from "./PostgresMetrics.ts"
 import * as Spans from "./PostgresSpans.ts"
+import * as SpanWorker from "./spans/SpanWorker.ts"
 
 export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"
 
@@ -110,17 +111,19 @@ const make = (options: PostgresOptions) =>
       })
       : undefined
 
+    const worker = spans === undefined ? undefined : yield* SpanWorker.start(store, config.searchable)
+
     yield* telemetry.register({
       name: config.name,
       kind: "postgres",
       ...(spans === undefined ? {} : { onSpan: (span: SpanData) => void spans.offerUnsafe(span) }),
       flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void], { concurrency: 2, discard: true }),
-      report: () => report(config, store, frames, spans)
+      report: () => report(config, store, frames, spans, worker)
     })
-    return config.history ? yield* history(config) : nothing
+    return config.history ? yield* history(config, store) : nothing
   })
 
-const history = (config: PostgresConfig): Effect.Effect<Context.Context<Services>, PostgresConfigError, Scope.Scope> =>
+const history = (config: PostgresConfig, store: Store.Store): Effect.Effect<Context.Context<Services>, PostgresConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const readers = yield* Effect.mapError(
       Session.makeReaders(
@@ -131,7 +134,7 @@ const history = (config: PostgresConfig): Effect.Effect<Context.Context<Services
     )
     const options = { names: config.names, readers, timeout: readTimeout + 1_000 }
     return Context.make(MetricsHistory, quietMetrics(History.metrics(options))).pipe(
-      Context.add(TraceHistory, quietTraces(History.traces(options)))
+      Context.add(TraceHistory, quietTraces(History.traces({ ...options, writer: store.withSession })))
     )
   })
 
@@ -142,9 +145,11 @@ const report = (
   config: PostgresConfig,
   store: Store.Store,
   frames: BatchProcessor.BatchProcessor<MetricFrame> | undefined,
-  spans: BatchProcessor.BatchProcessor<SpanData> | undefined
+  spans: BatchProcessor.BatchProcessor<SpanData> | undefined,
+  worker: SpanWorker.SpanWorker | undefined
 ): ComponentReport => {
-  const { problem, ready } = store.state()
+  const { problem: storeProblem, ready } = store.state()
+  const problem = storeProblem ?? worker?.problem()
   const pipes = [{ signal: "metrics" as const, processor: frames }, { signal: "spans" as const, processor: spans }]
     .flatMap(({ processor, signal }) => (processor === undefined ? [] : [{ signal, processor, status: processor.status() }]))
   const failing = pipes.filter(({ status }) => status.failures > 0)
@@ -180,14 +185,34 @@ const quietMetrics = (history: MetricsHistory["Service"]): MetricsHistory["Servi
     streamRange: MetricRange.streamed(queryRange)
   }
 }
-const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] => ({
-  getTrace: (traceId) => quietly(history.getTrace(traceId)),
-  getRecentTraces: (query) => quietly(history.getRecentTraces(query))
-})
+const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] => {
+  const searchTraces: TraceHistory["Service"]["searchTraces"] = (query) => quietly(history.searchTraces(query))
+  return {
+    getTrace: (traceId) => quietly(history.getTrace(traceId)),
+    getRecentTraces: (query) => quietly(history.getRecentTraces(query)),
+    searchTraces,
+    streamTraces: TraceQuestions.stream(searchTraces),
+    operations: (query) => quietly(history.operations(query)),
+    dependencies: (query) => quietly(history.dependencies(query)),
+    latency: (query) => quietly(history.latency(query)),
+    whatDiffers: (query) => quietly(history.whatDiffers(query)),
+    deleteTraces: (what) => quietly(history.deleteTraces(what))
+  }
+}
 
 const nothing = Context.empty() as Context.Context<never> as Context.Context<Services>
 
 const off = Effect.fail(new HistoryError({ reason: "unavailable", message: "observability is switched off (enabled: false)" }))
 const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { getMetricsHistory: () => off, queryRange: () => off, streamRange: () => Stream.fromEffect(off) }).pipe(
-  Context.add(TraceHistory, { getTrace: () => off, getRecentTraces: () => off })
+  Context.add(TraceHistory, {
+    getTrace: () => off,
+    getRecentTraces: () => off,
+    searchTraces: () => off,
+    streamTraces: () => Stream.fromEffect(off),
+    operations: () => off,
+    dependencies: () => off,
+    latency: () => off,
+    whatDiffers: () => off,
+    deleteTraces: () => off
+  })
 )

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type { Partitioned } from "./internal/names.ts"
 import type { Retention } from "./internal/partitions.ts"
 import type { Target } from "./internal/session.ts"
 
@@ -31,6 +32,11 @@ export interface PostgresOptions {
    * crashes; nothing is doubled or corrupted. Default `true`.
    */
   readonly synchronousCommit?: boolean
+  /**
+   * Keys of span attributes whose values `searchTraces` finds by an index once spans are packed, at most 64; `[]` for no index.
+   * Others are found too, by looking at every span of the range. Default `defaultSearchableAttributes`.
+   */
+  readonly searchableAttributes?: ReadonlyArray<string>
   /** `false`: writes only, and leaves `MetricsHistory` and `TraceHistory` to another backend. Default `true`. */
   readonly history?: boolean
   /**
@@ -81,7 +87,13 @@ export interface PostgresConfig {
   readonly batchSize: number
   readonly history: boolean
   readonly packing: boolean
+  readonly searchable: ReadonlySet<string>
 }
+
+/** What one asks for by value: who, which request, which route, what went wrong. */
+export const defaultSearchableAttributes: ReadonlyArray<string> = [
+  "user_id", "tenant_id", "request_id", "error_id", "user.id", "enduser.id", "session.id", "http.route", "http.response.status_code", "error.type"
+]
 
 /** The arrays of one statement are cut once per trace, which grows with the square of the batch. */
 const maxBatch = 10_000
@@ -115,7 +127,12 @@ export const resolve = (
     yield* checkInteger("batchSize", batchSize, 1, 100_000)
     const flushInterval = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
     yield* checkInteger("flushInterval", Math.round(flushInterval), 10, 86_400_000)
-    return { name, names, target, retentionDays, retention, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true, packing: options.packing ?? false }
+    const searchable = new Set(options.searchableAttributes ?? defaultSearchableAttributes)
+    if (searchable.size > 64) return yield* wrong("searchableAttributes", `has ${searchable.size} keys: use at most 64`)
+    if ([...searchable].some((key) => typeof key !== "string" || key === "" || key.length > 255)) {
+      return yield* wrong("searchableAttributes", "has an empty key, or one of more than 255 characters: leave it out")
+    }
+    return { name, names, target, retentionDays, retention, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true, packing: options.packing ?? false, searchable }
   })
 
 /** A reload may shorten or lengthen `retentionDays` under fixed layers: roll-ups follow what lies below them. */
@@ -125,8 +142,10 @@ const layers = (retentionDays: number, given: RetentionOptions): Retention => {
   const hour = Math.max(given.hour ?? Math.max(730, retentionDays), minute)
   const day = Math.max(given.day ?? 3_650, hour)
   return (table) =>
-    table === "rollup_minute" ? minute : table === "rollup_hour" ? hour : table === "rollup_day" ? day : table === "trace_part" ? retentionDays : raw
+    table === "rollup_minute" ? minute : table === "rollup_hour" ? hour : table === "rollup_day" ? day : spanTables.has(table) ? retentionDays : raw
 }
+
+const spanTables: ReadonlySet<Partitioned> = new Set<Partitioned>(["trace_part", "trace_pack", "span_pack"])
 
 const checkRetention = (retentionDays: number, given: RetentionOptions) =>
   Effect.gen(function*() {

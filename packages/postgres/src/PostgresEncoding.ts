@@ -329,6 +329,12 @@ export interface SpanColumns extends Slices {
   readonly attributes: ReadonlyArray<string>
   readonly events: ReadonlyArray<string | null> | null
   readonly links: ReadonlyArray<string | null> | null
+  /** `null` when every span of the batch stands for itself alone, has no trace state, has lost nothing. */
+  readonly weights: Float64Array | null
+  readonly states: ReadonlyArray<string | null> | null
+  readonly lostAttributes: Int32Array | null
+  readonly lostEvents: Int32Array | null
+  readonly lostLinks: Int32Array | null
 }
 
 export const spans = (rows: ReadonlyArray<TracePart>, operationOf: (span: SpanData) => number): SpanColumns => {
@@ -340,6 +346,7 @@ export const spans = (rows: ReadonlyArray<TracePart>, operationOf: (span: SpanDa
     const values = all.map(pick)
     return values.every((value) => value === null) ? null : values
   }
+  const lost = (pick: (span: SpanData) => number) => (all.some((span) => pick(span) > 0) ? Int32Array.from(all, pick) : null)
   return {
     ...slices(rows.map((row) => row.spans)),
     traceIds: rows.map((row) => (/^[0-9a-fA-F]{32}$/.test(row.traceId) ? row.traceId : hash(["trace", clean(row.traceId)]))),
@@ -357,9 +364,17 @@ export const spans = (rows: ReadonlyArray<TracePart>, operationOf: (span: SpanDa
     messages: optional((span) => (span.statusMessage === undefined ? null : clean(span.statusMessage))),
     attributes: all.map((span) => encodeEntries(span.attributes)),
     events: optional((span) => (span.events.length === 0 ? null : `[${span.events.map((event) => encodeEvent(event, span)).join(",")}]`)),
-    links: optional((span) => (span.links.length === 0 ? null : `[${span.links.map(encodeLink).join(",")}]`))
+    links: optional((span) => (span.links.length === 0 ? null : `[${span.links.map(encodeLink).join(",")}]`)),
+    weights: all.some((span) => weightOf(span) !== 1) ? Float64Array.from(all, weightOf) : null,
+    states: optional((span) => (span.traceState === "" ? null : clean(span.traceState, 512))),
+    lostAttributes: lost((span) => span.droppedAttributes),
+    lostEvents: lost((span) => span.droppedEvents),
+    lostLinks: lost((span) => span.droppedLinks)
   }
 }
+
+/** A weight that is none counts as one: sums must stay sums. */
+const weightOf = (span: SpanData): number => (span.weight >= 1 && Number.isFinite(span.weight) ? span.weight : 1)
 
 /** `t` counts nanoseconds from the span's start, as text: JSON's numbers are not read exactly everywhere. */
 const encodeEvent = (event: SpanEvent, span: SpanData): string =>

@@ -55,10 +55,12 @@ const insertParts = (t: Sql): string =>
   `${fence(t.lane)}
 , stored as (
   insert into ${t.trace_part} (ts, seq, start_ns, end_ns, trace_id, lane, root_operation, span_count, error_count, root,
-    span_ids, parent_ids, operations, starts, durations, statuses, messages, attributes, events, links)
+    span_ids, parent_ids, operations, starts, durations, statuses, messages, attributes, events, links,
+    weights, states, lost_attributes, lost_events, lost_links)
   select to_timestamp(u.ts), $2::int8, u.start_ns, u.end_ns, u.trace_id, lane.id, u.root_operation, u.b - u.a + 1, u.errors, u.root = 1,
     ($12::int8[])[a:b], ($13::int8[])[a:b], ($14::int4[])[a:b], ($15::int8[])[a:b], ($16::int8[])[a:b], ($17::int2[])[a:b],
-    ($18::text[])[a:b], ($19::text[])[a:b]::jsonb[], ($20::text[])[a:b]::jsonb[], ($21::text[])[a:b]::jsonb[]
+    ($18::text[])[a:b], ($19::text[])[a:b]::jsonb[], ($20::text[])[a:b]::jsonb[], ($21::text[])[a:b]::jsonb[],
+    ($23::float8[])[a:b], ($24::text[])[a:b], ($25::int4[])[a:b], ($26::int4[])[a:b], ($27::int4[])[a:b]
   from lane, unnest($4::float8[], $5::int8[], $6::int8[], $7::uuid[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], $22::int4[])
     as u(ts, start_ns, end_ns, trace_id, root_operation, errors, root, a, b)
 )
@@ -83,7 +85,12 @@ const parameters = (ts: Float64Array, c: Encoding.SpanColumns): ReadonlyArray<un
   texts(c.attributes),
   texts(c.events),
   texts(c.links),
-  int4s(c.to)
+  int4s(c.to),
+  float8s(c.weights),
+  texts(c.states),
+  int4s(c.lostAttributes),
+  int4s(c.lostEvents),
+  int4s(c.lostLinks)
 ]
 
 /** Operations remembered before the memory starts anew: a program that puts ids into span names must not fill it. */

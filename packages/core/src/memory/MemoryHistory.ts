@@ -65,9 +65,23 @@ export const layerBackend = (
         report: () => ({ name, kind: "memory", status: "up", reason: undefined, signals: [signal("metrics", metricPipe), signal("spans", spanPipe)] })
       })
 
-      return Context.make(MetricsHistory, FrameHistory.make(() => [frames])).pipe(Context.add(TraceHistory, SpanHistory.make(() => spans)))
+      return Context.make(MetricsHistory, FrameHistory.make(() => [frames])).pipe(
+        Context.add(
+          TraceHistory,
+          SpanHistory.make({
+            spans: () => spans,
+            keep: (kept) => {
+              spans = kept
+            },
+            resource: telemetry.resource
+          })
+        )
+      )
     })
   )
 
 /** `MetricsHistory` over frames at hand, those of each process in a list of their own: the reference for the stores. */
 export const ofFrames = FrameHistory.make
+
+/** `TraceHistory` over spans at hand: the reference for the stores. */
+export const ofSpans = SpanHistory.make

@@ -14,9 +14,6 @@ export interface HistoryOptions {
 
 export const invalid = (field: string, problem: string) => Effect.fail(new HistoryError({ reason: "invalid", message: `${field} ${problem}` }))
 
-export const clamp = (value: number | undefined, least: number, most: number, otherwise: number): number =>
-  value === undefined || Number.isNaN(value) ? otherwise : Math.min(most, Math.max(least, Math.trunc(value)))
-
 export type Ask = (sql: string, parameters: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, HistoryError>
 
 /** Bound parameters only, on the readers' own connections; what the database says comes back as a `HistoryError`. */

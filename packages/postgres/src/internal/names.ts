@@ -4,7 +4,8 @@ import type { Names } from "../PostgresConfig.ts"
 export const tables = [
   "migration", "settings", "resource", "family", "series", "lane", "lane_series",
   "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part",
-  "metric_segment", "metric_pack", "metric_pack_hour", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "exemplar"
+  "metric_segment", "metric_pack", "metric_pack_hour", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "exemplar",
+  "trace_pack", "span_pack", "searchable"
 ] as const
 export type Table = (typeof tables)[number]
 
@@ -18,6 +19,8 @@ export const partitionedBy = {
   metric_pack_hour: "day",
   metric_pack_day: "day",
   exemplar: "day",
+  trace_pack: "day",
+  span_pack: "day",
   rollup_minute: "month",
   rollup_hour: "year",
   rollup_day: "year"
@@ -25,8 +28,14 @@ export const partitionedBy = {
 export type Partitioned = keyof typeof partitionedBy
 export const partitioned = Object.keys(partitionedBy) as ReadonlyArray<Partitioned>
 
+/** Functions and views of the store itself: how packed rows are read. */
+const readers = [
+  "column", "entry", "attributes", "hashes", "parts", "unpack", "hot_part", "cold_part", "hot_span", "cold_span",
+  "every_span", "every_event", "spans_between", "span_events_between"
+] as const
+
 /** Every name qualified and quoted, ready to stand in a statement. */
-export interface Sql extends Record<Table, string> {
+export interface Sql extends Record<Table | (typeof readers)[number], string> {
   readonly schema: string
   readonly view: { readonly [K in Exclude<keyof Names, "schema">]: string }
   /** The sequence behind the rows' ids, as a literal for `nextval`. */
@@ -39,7 +48,7 @@ export interface Sql extends Record<Table, string> {
 export const sqlNames = (names: Names): Sql => {
   const qualified = (name: string) => `"${names.schema}"."${name}"`
   return {
-    ...(Object.fromEntries(tables.map((table) => [table, qualified(`obs_${table}`)])) as Record<Table, string>),
+    ...(Object.fromEntries([...tables, ...readers].map((name) => [name, qualified(`obs_${name}`)])) as Record<Table | (typeof readers)[number], string>),
     schema: `"${names.schema}"`,
     view: {
       metrics: qualified(names.metrics),

@@ -19,6 +19,7 @@ export const uuids = (values: ReadonlyArray<string> | null): PgTypes.Parameter =
 /** A text parameter with its type, so that one statement keeps one plan. */
 export const text = PgTypes.text
 export const int4 = PgTypes.int4
+export const float8 = PgTypes.float8
 export const timestamptz = PgTypes.timestamptz
 export const int8 = (value: number | bigint): PgTypes.Parameter => PgTypes.int8(BigInt(value))
 

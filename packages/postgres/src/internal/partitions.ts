@@ -18,6 +18,12 @@ const digits = { day: 8, month: 6, year: 4 } as const
 
 const periodOf = (table: Partitioned, day: Day): string => day.slice(0, day.length - 8 + digits[partitionedBy[table]])
 
+/** Rows of these are compressed however short they are; a partition does not take this from its table. */
+const storage: Partial<Record<Partitioned, string>> = {
+  trace_pack: " with (toast_tuple_target = 128)",
+  span_pack: " with (toast_tuple_target = 128)"
+}
+
 const partition = (table: Partitioned, day: Day) => `obs_${table}_p${periodOf(table, day)}`
 
 /**
@@ -54,7 +60,7 @@ export const ensure = (session: Session, names: Names, wanted: ReadonlyMap<Parti
               to_char(date_trunc($2, $1::timestamp) + ('1 ' || $2)::interval, 'YYYY-MM-DD') as to`,
             [text(`${day.slice(0, -4)}-${day.slice(-4, -2)}-${day.slice(-2)}`), text(partitionedBy[table])]
           ))[0]!
-          yield* session.execute(`create table ${qualified} (like ${t[table]} including defaults including storage including compression)`)
+          yield* session.execute(`create table ${qualified} (like ${t[table]} including defaults including storage including compression)${storage[table] ?? ""}`)
           yield* session.execute(
             `alter table ${t[table]} attach partition ${qualified} for values from ('${bounds["from"]} 00:00:00+00') to ('${bounds["to"]} 00:00:00+00')`
           )

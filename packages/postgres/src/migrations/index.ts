@@ -7,6 +7,7 @@ import type { Session } from "../internal/session.ts"
 import type { Names } from "../PostgresConfig.ts"
 import * as Store from "./0001_store.ts"
 import * as Packing from "./0002_packing.ts"
+import * as Spans from "./0003_spans.ts"
 
 interface Migration {
   readonly version: number
@@ -15,7 +16,7 @@ interface Migration {
 }
 
 /** Forward only; what is released is never edited, only followed. */
-const migrations: ReadonlyArray<Migration> = [{ version: 1, ...Store }, { version: 2, ...Packing }]
+const migrations: ReadonlyArray<Migration> = [{ version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }]
 
 /** The schema holds something this version cannot use; the message says what to do. */
 export class SchemaConflict {

@@ -56,6 +56,7 @@ export const configOf = (target: Session.Target, names: Names, more: Partial<Pos
   batchSize: 100,
   history: true,
   packing: false,
+  searchable: new Set(),
   ...more
 })
 
@@ -84,15 +85,16 @@ export interface Process {
 export const startProcess = (
   target: Session.Target,
   names: Names,
-  options: { readonly timeout?: number; readonly producer?: string; readonly retentionDays?: number; readonly epoch?: number } = {}
+  options: { readonly timeout?: number; readonly producer?: string; readonly retentionDays?: number; readonly epoch?: number; readonly service?: string } = {}
 ): Effect.Effect<Process, never, Scope.Scope> =>
   Effect.gen(function*() {
+    const service = options.service ?? resource.service
     const retentionDays = () => options.retentionDays ?? 90
     const store = yield* Store.make(configOf(target, names, { retentionDays }), options.timeout ?? 10_000)
     const producer = options.producer ?? randomUUID()
-    const lane = (signal: "metrics" | "spans") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource })
+    const lane = (signal: "metrics" | "spans") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource: { ...resource, service } })
     const metrics = Metrics.make({ names, lane: yield* lane("metrics"), definitions: () => [], labels: () => ({}) })
-    const spans = Spans.make({ names, lane: yield* lane("spans"), service: resource.service, retentionDays })
+    const spans = Spans.make({ names, lane: yield* lane("spans"), service, retentionDays })
     yield* untilReady(store)
     return {
       store,
@@ -109,7 +111,7 @@ export const historyOf = (
 ): Effect.Effect<MetricsHistory["Service"] & TraceHistory["Service"], never, Scope.Scope> =>
   Effect.map(Effect.orDie(Session.makeReaders(target, { connections: 2, statementTimeout: 10_000 })), (readers) => {
     const options = { names, readers, timeout: 11_000 }
-    return { ...History.metrics(options), ...History.traces(options) }
+    return { ...History.metrics(options), ...History.traces({ ...options, writer: (use) => Effect.acquireUseRelease(Session.open(target, 60_000), use, (session) => session.close) }) }
   })
 
 export const Requests = MetricDefinition.counter("http_requests_total", { help: "Requests", labelNames: ["method", "status"] })

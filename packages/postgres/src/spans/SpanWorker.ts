@@ -1,0 +1,46 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
+import { describe } from "../internal/errors.ts"
+import * as Partitions from "../internal/partitions.ts"
+import type { Store } from "../internal/Store.ts"
+import * as SpanPacker from "./SpanPacker.ts"
+
+export interface SpanWorker {
+  /** Why the last pass did not do its work; `undefined` when it did. */
+  readonly problem: () => string | undefined
+}
+
+const interval = Duration.minutes(1)
+
+/**
+ * Packs spans once a minute while the scope is open, and drops the days whose rows have all been packed. Every process has one;
+ * whoever holds the lock works, the others find nothing to do.
+ */
+export const start = (store: Store, searchable: ReadonlySet<string>): Effect.Effect<SpanWorker, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let problem: string | undefined
+    const { names } = store.config
+    const pass = store.withSession((session) =>
+      Effect.tap(SpanPacker.pass(session, { names, searchable }), () => Partitions.dropEmptied(session, names, ["trace_part"]))
+    ).pipe(
+      Effect.map(({ problems }) => problems[0]),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.succeed(problemOf(cause))
+      ),
+      Effect.map((found) => {
+        problem = found === undefined ? undefined : `packing spans: ${found}`
+      })
+    )
+    yield* Effect.suspend(() => (store.state().ready ? pass : Effect.void)).pipe(Effect.delay(interval), Effect.forever, Effect.forkScoped)
+    return { problem: () => problem }
+  })
+
+const problemOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return typeof error === "object" && error !== null && "_tag" in error && error._tag === "SqlError"
+    ? describe(error as SqlError)
+    : `unexpected: ${String(error)}`
+}
