@@ -42,6 +42,12 @@ export interface ObservabilitySettings {
     readonly allow: MetricAllow
     /** What is changed about metrics before backends see them. */
     readonly views: ReadonlyArray<MetricView>
+    /** Labels that may stand on metrics although their names are known for many values (`tenant_id`, …). */
+    readonly highCardinalityLabels: ReadonlyArray<string>
+    /** Whether what the program records with Effect's own `Metric` goes to the backends too. */
+    readonly effectMetrics: boolean
+    /** Which names the instrumentation records under: the document's, OpenTelemetry's, or both. */
+    readonly conventions: Conventions
   }
   readonly tracing: {
     readonly enabled: boolean
@@ -65,6 +71,9 @@ export interface ObservabilitySettings {
   /** Hard limit of the last drain when the program ends. */
   readonly shutdownTimeout: number
 }
+
+/** Metric names of the design document, of OpenTelemetry's semantic conventions, or both side by side. */
+export type Conventions = "standard" | "otel" | "both"
 
 export interface PostgresSettings {
   readonly enabled: boolean
@@ -107,6 +116,12 @@ export interface ObservabilityInput {
     readonly allow?: Partial<MetricAllow>
     /** Default none. */
     readonly views?: ReadonlyArray<MetricView>
+    /** Default none. */
+    readonly highCardinalityLabels?: ReadonlyArray<string>
+    /** Default `true`. */
+    readonly effectMetrics?: boolean
+    /** Default `"standard"`. */
+    readonly conventions?: Conventions
   }
   readonly tracing?: {
     readonly enabled?: boolean

@@ -20,6 +20,8 @@ export interface DiagnosticsReport {
     readonly problems: ReadonlyArray<string>
     /** Metrics past their budget of label sets: which label is to blame, and its most frequent values. */
     readonly cardinality: ReadonlyArray<CardinalityReport>
+    /** Definitions that could be named better, with the better name. */
+    readonly lint: ReadonlyArray<string>
   }
   readonly sampling: SamplingReport
   /** Books that do not balance; always empty unless there is a bug in this toolkit. */
@@ -39,7 +41,13 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     status: worst(components),
     resource: telemetry.resource,
     components,
-    metrics: { series, refusals: telemetry.store.refusals(), problems: telemetry.store.problems(), cardinality: telemetry.store.cardinality() },
+    metrics: {
+      series,
+      refusals: telemetry.store.refusals(),
+      problems: telemetry.store.problems(),
+      lint: telemetry.store.lints(),
+      cardinality: telemetry.store.cardinality()
+    },
     sampling: telemetry.sampling(),
     imbalances: components.flatMap((component) =>
       component.signals.flatMap((signal) => {

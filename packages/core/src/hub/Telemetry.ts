@@ -100,7 +100,7 @@ export class Telemetry extends Context.Service<Telemetry, {
   /** Flushes every backend, side by side, and waits for all of them. */
   readonly flush: Effect.Effect<void>
   readonly reports: () => ReadonlyArray<ComponentReport>
-  /** Brings the `obs_*` metrics up to date; called before a frame is taken or a page is rendered. */
+  /** Brings the `obs_*` metrics and all that is read on demand up to date; called before a frame is taken or a page is rendered. */
   readonly refreshSelfMetrics: () => void
 }>()("@effect-observability/core/Telemetry") {
   /**

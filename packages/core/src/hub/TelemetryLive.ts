@@ -16,6 +16,7 @@ import { Tracer } from "../tracing/Tracer.ts"
 import * as Tracing from "../tracing/Tracer.ts"
 import { Diagnostics, diagnose } from "./Diagnostics.ts"
 import { examine, Health } from "./Health.ts"
+import { EffectMetrics } from "./internal/EffectMetrics.ts"
 import { housekeeping } from "./internal/housekeeping.ts"
 import * as Pipes from "./internal/pipes.ts"
 import { SelfMetrics } from "./internal/SelfMetrics.ts"
@@ -47,11 +48,19 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
         buckets: settings.metrics.buckets,
         allow: settings.metrics.allow,
         views: settings.metrics.views,
-        seriesTimeToLive: settings.metrics.seriesTimeToLive
+        seriesTimeToLive: settings.metrics.seriesTimeToLive,
+        highCardinalityLabels: settings.metrics.highCardinalityLabels,
+        defaultLabels: settings.metrics.defaultLabels
       },
-      () => clock.currentTimeMillisUnsafe()
+      () => clock.currentTimeMillisUnsafe(),
+      () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
     )
     for (const definition of StandardMetrics.all) store.suggest(definition)
+    const effectMetrics = new EffectMetrics(store, yield* Effect.context<never>())
+    store.onRead(() => {
+      const { enabled, metrics } = settings
+      if (enabled && metrics.enabled && metrics.effectMetrics) effectMetrics.refresh()
+    })
 
     const listeners = new Map<string, Listener>()
     const claims = new Map<string, string>()
@@ -136,6 +145,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       reports,
       refreshSelfMetrics: () => {
         store.pageRead()
+        store.refresh()
         self.refresh()
       }
     }
@@ -162,9 +172,11 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       now: monotonicMillis
     })
 
+    const tracer = Tracing.make({ flush })
+    const recorder = settings.enabled && settings.metrics.enabled ? Recorder.make(store, tracer.withSpan) : Recorder.silent(tracer.withSpan)
     return Context.make(Telemetry, telemetry).pipe(
-      Context.add(Recorder.MetricsRecorder, settings.enabled && settings.metrics.enabled ? Recorder.make(store) : Recorder.noop),
-      Context.add(Tracer, Tracing.make({ flush })),
+      Context.add(Recorder.MetricsRecorder, recorder),
+      Context.add(Tracer, tracer),
       Context.add(Diagnostics, { report: Effect.sync(() => diagnose(telemetry)) }),
       Context.add(Health, { check: Effect.sync(() => examine(telemetry)) }),
       Context.add(EffectTracer.Tracer, effectTracer)

@@ -81,6 +81,7 @@ export const layerBackend = (options: MemoryOptions = {}): Layer.Layer<MemoryBac
       }
 
       const meant = (metric: Metric, labels: Labels | undefined): { readonly family: MetricFamily | undefined; readonly series: ReadonlyArray<Series> } => {
+        store.refresh()
         const family = store.family(typeof metric === "string" ? metric : metric.name)
         return { family, series: family === undefined ? [] : family.series.filter((series) => carries(series, labels)) }
       }

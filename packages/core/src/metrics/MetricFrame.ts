@@ -1,4 +1,5 @@
 import { aligned } from "./internal/align.ts"
+import { merged } from "./internal/ExponentialHistogram.ts"
 import type { MetricDefinition } from "./MetricDefinition.ts"
 
 /** One series of the store: a definition and one value per declared label. */
@@ -69,6 +70,28 @@ export interface HistogramColumn {
   /** Least and greatest value seen in the interval; `NaN` where nothing was observed. */
   readonly mins: Float64Array
   readonly maxs: Float64Array
+  /** The same increases in base-2 exponential buckets, for series whose definition asks for them and that observed something. */
+  readonly exponentials: ReadonlyArray<SeriesExponential>
+}
+
+/**
+ * Counts in base-2 exponential buckets (OpenTelemetry metrics data model): bucket `offset + i` holds the values in
+ * `(base^(offset + i), base^(offset + i + 1)]` with `base = 2^(2^-scale)`; `negative` the same of the magnitudes.
+ */
+export interface ExponentialState {
+  readonly scale: number
+  readonly zeroCount: number
+  readonly positive: ExponentialBuckets
+  readonly negative: ExponentialBuckets
+}
+
+export interface ExponentialBuckets {
+  readonly offset: number
+  readonly counts: Float64Array
+}
+
+export interface SeriesExponential extends ExponentialState {
+  readonly series: Series
 }
 
 /** `counts` and `sums` are increases in the interval, `quantiles[i]` the state at its end, one per objective in ascending order. */
@@ -97,7 +120,8 @@ const joinedUp = (older: MetricFrame, newer: MetricFrame): MetricFrame => ({
     counts: added(older.histograms.counts, newer.histograms.counts),
     sums: added(older.histograms.sums, newer.histograms.sums),
     mins: joined(older.histograms.mins, newer.histograms.mins, Math.min),
-    maxs: joined(older.histograms.maxs, newer.histograms.maxs, Math.max)
+    maxs: joined(older.histograms.maxs, newer.histograms.maxs, Math.max),
+    exponentials: mergedExponentials(older.histograms.exponentials, newer.histograms.exponentials)
   },
   summaries: {
     series: newer.summaries.series,
@@ -107,6 +131,19 @@ const joinedUp = (older: MetricFrame, newer: MetricFrame): MetricFrame => ({
   },
   exemplars: newest([...older.exemplars, ...newer.exemplars])
 })
+
+const mergedExponentials = (
+  older: ReadonlyArray<SeriesExponential>,
+  newer: ReadonlyArray<SeriesExponential>
+): ReadonlyArray<SeriesExponential> => {
+  if (older.length === 0) return newer
+  const bySeries = new Map(older.map((one) => [one.series, one]))
+  for (const one of newer) {
+    const before = bySeries.get(one.series)
+    bySeries.set(one.series, before === undefined ? one : { series: one.series, ...merged(before, one, one.series.definition.exponential!.maxSize) })
+  }
+  return [...bySeries.values()]
+}
 
 /** One exemplar per series and bucket: the last of them. */
 const newest = (exemplars: ReadonlyArray<SeriesExemplar>): ReadonlyArray<SeriesExemplar> => {
@@ -124,7 +161,9 @@ export const weigh = (frame: MetricFrame): number => {
   const { counters, gauges, histograms, summaries } = frame
   const scalars = counters.values.length + gauges.values.length
   const distributions = histograms.buckets.length + 5 * histograms.counts.length + 5 * summaries.counts.length
-  return 512 + 16 * (scalars + distributions) + 256 * frame.exemplars.length
+  let exponentials = 0
+  for (const { negative, positive } of histograms.exponentials) exponentials += 128 + 8 * (positive.counts.length + negative.counts.length)
+  return 512 + 16 * (scalars + distributions) + 256 * frame.exemplars.length + exponentials
 }
 
 const added = (older: Float64Array, newer: Float64Array): Float64Array => {

@@ -1,7 +1,7 @@
 import type { MetricDefinition, MetricDefinitionError } from "./MetricDefinition.ts"
 import type { CardinalityReport } from "./internal/Firewall.ts"
 import { Registry, type StoreSettings } from "./internal/Registry.ts"
-import type { Exemplar, MetricFrame, Series } from "./MetricFrame.ts"
+import type { Exemplar, ExponentialState, MetricFrame, Series } from "./MetricFrame.ts"
 
 export type { CardinalityReport } from "./internal/Firewall.ts"
 
@@ -24,10 +24,16 @@ export interface MetricStore {
    * was. `false` when there is no such series.
    */
   readonly remove: (metric: MetricDefinition | string, labels?: Readonly<Record<string, string>>) => boolean
+  /** Calls back before values are read (`refresh`); returns how to stop it. */
+  readonly onRead: (hook: () => void) => () => void
+  /** Brings up to date what is only known when somebody reads: call it before a frame is taken or values are shown. */
+  readonly refresh: () => void
   /** Hands over single values of some metrics as they are recorded, at most `capacity` between two `take`s. */
   readonly tap: (options: { readonly capacity: number; readonly matches?: (definition: MetricDefinition) => boolean }) => Tap
   /** Definitions that could not be used, in words that name the metric, the field and the fix. */
   readonly problems: () => ReadonlyArray<string>
+  /** What could be named better, in words that propose it: base units, `_total`, snake case. */
+  readonly lints: () => ReadonlyArray<string>
   /** Records refused, by reason: `invalid_value`, `invalid_name`, `wrong_type`, `cardinality` (counted, though kept in the overflow series), …. */
   readonly refusals: () => Readonly<Record<string, number>>
   /** Metrics past their budget of label sets, each with the label that is to blame; the worst first. */
@@ -44,8 +50,10 @@ export interface MetricFamily {
   readonly sum: (series: Series) => number
   /** Histogram: values in bucket `i` alone (`i` = number of bounds stands for +Inf). Cumulative in time, not over buckets. */
   readonly bucket: (series: Series, i: number) => number
-  /** Summary: the value at quantile `q` (0 to 1); NaN when nothing was observed. */
+  /** Summary: the value at quantile `q` (0 to 1) of the last `maxAge` seconds; NaN when nothing was observed in them. */
   readonly quantile: (series: Series, q: number) => number
+  /** Histogram whose definition asks for it: all values in base-2 exponential buckets. Cumulative. */
+  readonly exponential: (series: Series) => ExponentialState | undefined
   /** The newest exemplar of a histogram's bucket, or of a counter (no bucket). */
   readonly exemplar: (series: Series, bucket?: number) => Exemplar | undefined
 }
@@ -65,5 +73,6 @@ export interface Tap {
   readonly close: () => void
 }
 
-/** An empty store. `now` is wall time in milliseconds since the epoch. */
-export const make = (settings: StoreSettings, now: () => number): Registry => new Registry(settings, now)
+/** An empty store. `now` is wall time in milliseconds since the epoch, `monotonic` milliseconds of a clock that is never set. */
+export const make = (settings: StoreSettings, now: () => number, monotonic: () => number = now): Registry =>
+  new Registry(settings, now, monotonic)

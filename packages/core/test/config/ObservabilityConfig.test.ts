@@ -30,7 +30,10 @@ describe("defaults", () => {
         maxSeriesPerMetric: 2000,
         maxSeries: 100_000,
         allow: {},
-        views: []
+        views: [],
+        highCardinalityLabels: [],
+        effectMetrics: true,
+        conventions: "standard"
       },
       tracing: { enabled: true, sampleRate: 1, sampler: JSON.parse(JSON.stringify(defaults.tracing.sampler)), spanMetrics: "entry", ignoredPaths: ["/metrics", "/health"] },
       postgres: {

@@ -59,7 +59,8 @@ export class FrameMaker {
         counts: Float64Array.from(histograms, (one) => observed(one).length),
         sums: Float64Array.from(histograms, (one) => sum(observed(one))),
         mins: Float64Array.from(histograms, (one) => (observed(one).length === 0 ? NaN : Math.min(...observed(one)))),
-        maxs: Float64Array.from(histograms, (one) => (observed(one).length === 0 ? NaN : Math.max(...observed(one))))
+        maxs: Float64Array.from(histograms, (one) => (observed(one).length === 0 ? NaN : Math.max(...observed(one)))),
+        exponentials: []
       },
       summaries: {
         series: [...summaries],

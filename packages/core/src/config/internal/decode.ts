@@ -77,7 +77,10 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       maxSeries: metrics.integer("maxSeries", 100_000, 1, 100_000_000),
       seriesTimeToLive: timeToLiveOf(metrics),
       allow: allowOf(metrics),
-      views: viewsOf(metrics, problems)
+      views: viewsOf(metrics, problems),
+      highCardinalityLabels: metrics.strings("highCardinalityLabels", [], label, "a list of label names"),
+      effectMetrics: metrics.boolean("effectMetrics", true),
+      conventions: metrics.choice("conventions", "standard", ["standard", "otel", "both"])
     },
     tracing: {
       enabled: tracing.boolean("enabled", true),

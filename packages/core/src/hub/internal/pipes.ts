@@ -76,6 +76,7 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
     const reader = store.frames()
     let start = clock.currentTimeMillisUnsafe()
     const take = (end: number) => {
+      store.refresh()
       self.refresh()
       if (store.size > 0) processor.offerUnsafe(reader.take(Math.min(start, end), end))
       start = end

@@ -1,7 +1,8 @@
-import type { MetricDefinition } from "../MetricDefinition.ts"
-import type { Exemplar, Series } from "../MetricFrame.ts"
+import { MetricDefinition as Definition, type MetricDefinition, MetricDefinitionError, type MetricType } from "../MetricDefinition.ts"
+import type { Exemplar, ExponentialState, Series } from "../MetricFrame.ts"
 import type { MetricFamily } from "../MetricStore.ts"
 import { wanted } from "./Exemplars.ts"
+import { merged } from "./ExponentialHistogram.ts"
 import type { Registry } from "./Registry.ts"
 import { Slot } from "./Slot.ts"
 import { cut } from "./text.ts"
@@ -29,26 +30,28 @@ const nothing = {} as string
  */
 export class Family implements MetricFamily {
   /** What it is called and looks like for those who read. */
-  readonly definition: MetricDefinition
+  definition: MetricDefinition
   readonly series: Array<Slot> = []
   /** What those who record have. */
-  readonly source: MetricDefinition
+  source: MetricDefinition
+  /** What records may go in; `undefined` when the values come from elsewhere and records into it would mix with them. */
+  readonly accepts: MetricType | undefined
   readonly maxSeries: number
   readonly exemplars: boolean
   /** Whether records are added up to a total that only rises. */
   readonly rises: boolean
   private readonly registry: Registry
   /** Labels that calls give; as `for … in` yields them, so that comparing them is comparing pointers. */
-  private readonly names: ReadonlyArray<string>
+  private names: ReadonlyArray<string>
   /** Positions of `names` that tell series apart; the other labels are added up. */
-  private readonly kept: ReadonlyArray<number>
-  private readonly whole: boolean
+  private kept: ReadonlyArray<number>
+  private whole: boolean
   /** The toolkit's own metrics have a place when the process has no more: they say so. */
   private readonly own: boolean
   private readonly constants: ReadonlyArray<string>
   private readonly allowed: ReadonlyArray<ReadonlySet<string> | undefined> | undefined
-  private readonly root: Branch = new Map()
-  private readonly none: Slot
+  private root: Branch = new Map()
+  private none: Slot
   private recent: Slot
   private finds = 0
   private single: Slot | undefined
@@ -56,9 +59,10 @@ export class Family implements MetricFamily {
   /** What series had counted before they were retired and came back. */
   private bases: Map<Series, Totals> | undefined
 
-  constructor(registry: Registry, view: View, maxSeries: number) {
+  constructor(registry: Registry, view: View, maxSeries: number, mirrored = false) {
     const { constants, definition, kept, source } = view
     this.registry = registry
+    this.accepts = mirrored ? undefined : source.type
     this.definition = definition
     this.source = source
     this.maxSeries = maxSeries
@@ -141,8 +145,11 @@ export class Family implements MetricFamily {
       if (value !== undefined) known++
       if (!this.whole && !kept.includes(i)) continue
       if (value === undefined) {
-        registry.refuse("missing_label", this.definition)
-        value = ""
+        value = registry.ambientValue(names[i]!)
+        if (value === undefined) {
+          if (this.source.ambientLabels?.includes(names[i]!) !== true) registry.refuse("missing_label", this.definition)
+          value = ""
+        }
       }
       if (value.length > maxLabelLength) {
         registry.refuse("long_label", this.definition)
@@ -202,6 +209,40 @@ export class Family implements MetricFamily {
     return this.at(slot.labelValues.slice(0, slot.labelValues.length - this.constants.length))
   }
 
+  /** Adds labels, which the series there are do not have. For mirrored families: who records into others would find the old names. */
+  widen(labels: ReadonlyArray<string>): void {
+    const added = labels.filter((label) => !this.names.includes(label))
+    if (added.length === 0) return
+    const view = this.registry.viewOf(new Definition({ ...this.source, labelNames: [...this.names, ...added] }))
+    if (view instanceof MetricDefinitionError) return this.registry.report(view.message)
+    const before = this.kept.length
+    const { definition, kept, source } = view
+    this.definition = definition
+    this.source = source
+    this.names = source.labelNames
+    this.kept = kept
+    this.whole = kept.length === this.names.length
+    this.recent = this.none = new Slot(-1, definition, this.names.map(() => nothing), 0)
+    this.single = kept.length === 0 ? this.single : undefined
+    this.root = new Map()
+    for (const slot of this.series) {
+      const filler = slot === this.overflow ? overflowValue : ""
+      const values = [...slot.labelValues.slice(0, before), ...kept.slice(before).map(() => filler)]
+      Object.assign(slot, { definition, labelValues: [...values, ...this.constants] })
+      if (values.length > 0 && slot !== this.overflow) this.put(values, slot)
+    }
+  }
+
+  private put(values: ReadonlyArray<string>, slot: Slot): void {
+    let node: Branch = this.root
+    for (const value of values.slice(0, -1)) {
+      let next: Branch | undefined = node.get(value)
+      if (next === undefined) node.set(value, next = new Map())
+      node = next
+    }
+    node.set(values.at(-1)!, slot)
+  }
+
   private get full(): boolean {
     return this.series.length >= this.maxSeries || (this.registry.full && !this.own)
   }
@@ -247,7 +288,14 @@ export class Family implements MetricFamily {
     const { createdAt, definition } = slot
     switch (definition.type) {
       case "histogram":
-        return { createdAt, value: 0, count: 0, sum: this.sum(slot), buckets: Float64Array.from([...definition.buckets!, 0], (_, i) => this.bucket(slot, i)) }
+        return {
+          createdAt,
+          value: 0,
+          count: 0,
+          sum: this.sum(slot),
+          buckets: Float64Array.from([...definition.buckets!, 0], (_, i) => this.bucket(slot, i)),
+          exponential: this.exponential(slot)
+        }
       case "summary":
         return { createdAt, value: 0, count: this.count(slot), sum: this.sum(slot), buckets: undefined }
       default:
@@ -277,6 +325,12 @@ export class Family implements MetricFamily {
     const { histograms } = this.registry
     const count = histograms.buckets[histograms.offsets[series.index]! + i] ?? NaN
     return this.bases === undefined ? count : count + (this.bases.get(series)?.buckets?.[i] ?? 0)
+  }
+
+  exponential(series: Series): ExponentialState | undefined {
+    const state = this.registry.histograms.exponentials.get(series)?.state()
+    const before = this.bases?.get(series)?.exponential
+    return state === undefined || before === undefined ? state : merged(before, state, series.definition.exponential!.maxSize)
   }
 
   exemplar(series: Series, bucket = -1): Exemplar | undefined {

@@ -1,7 +1,8 @@
-import type { HistogramColumn, Series } from "../MetricFrame.ts"
+import type { ExponentialState, HistogramColumn, Series, SeriesExponential } from "../MetricFrame.ts"
 import { enlarged, gather, grown, increase, resized } from "./arrays.ts"
 import { Column } from "./Column.ts"
 import { unwanted } from "./Exemplars.ts"
+import { ExponentialHistogram, increase as increaseOf, isEmpty } from "./ExponentialHistogram.ts"
 import type { Slot } from "./Slot.ts"
 
 /** Counts per bucket, sum, least and greatest value per series. Arrays are replaced as those of `Scalars`. */
@@ -15,6 +16,8 @@ export class Histograms extends Column {
   /** Least and greatest value since any reader took a frame. */
   mins = new Float64Array(16).fill(NaN)
   maxs = new Float64Array(16).fill(NaN)
+  /** For series whose definition asks for one. */
+  readonly exponentials = new Map<Series, ExponentialHistogram>()
   private used = 0
   private readonly readers = new Set<HistogramReader>()
 
@@ -36,6 +39,8 @@ export class Histograms extends Column {
     this.offsets[slot.index] = this.used
     this.used += size
     this.push(slot)
+    const { exponential } = slot.definition
+    if (exponential !== undefined) this.exponentials.set(slot, new ExponentialHistogram(exponential.maxSize))
   }
 
   /** Where the bucket is that `value` went into. */
@@ -47,6 +52,13 @@ export class Histograms extends Column {
     if (!(value >= this.mins[index]!)) this.mins[index] = value
     if (!(value <= this.maxs[index]!)) this.maxs[index] = value
     return at
+  }
+
+  /** Adds what was counted elsewhere, over the same bounds. */
+  absorb(index: number, buckets: ArrayLike<number>, sum: number): void {
+    const start = this.offsets[index]!
+    for (let i = 0; i < buckets.length; i++) this.buckets[start + i]! += buckets[i]!
+    this.sums[index]! += sum
   }
 
   count(series: Series): number {
@@ -115,6 +127,7 @@ export class HistogramReader {
   private sums = new Float64Array(0)
   private mins = new Float64Array(0)
   private maxs = new Float64Array(0)
+  private readonly exponentials = new WeakMap<Series, ExponentialState>()
 
   constructor(column: Histograms, close: () => void) {
     this.column = column
@@ -154,7 +167,18 @@ export class HistogramReader {
       for (let b = offsets[i]!; b < end; b++) count += buckets[b]!
       counts[i] = count
     }
-    return { series: column.list(), offsets, buckets, counts, sums, mins, maxs }
+    return { series: column.list(), offsets, buckets, counts, sums, mins, maxs, exponentials: this.takeExponentials() }
+  }
+
+  private takeExponentials(): ReadonlyArray<SeriesExponential> {
+    const taken: Array<SeriesExponential> = []
+    for (const [series, histogram] of this.column.exponentials) {
+      const now = histogram.state()
+      const added = increaseOf(now, this.exponentials.get(series))
+      this.exponentials.set(series, now)
+      if (!isEmpty(added)) taken.push({ series, ...added })
+    }
+    return taken
   }
 
   move(keep: Uint32Array, buckets: Uint32Array): void {

@@ -2,17 +2,19 @@ import type { MetricDefinition, MetricType } from "../MetricDefinition.ts"
 import { defaultBuckets, defaultObjectives, MetricDefinition as Definition, MetricDefinitionError, problem } from "../MetricDefinition.ts"
 import type { FrameReader, MetricFamily, MetricStore, Tap } from "../MetricStore.ts"
 import { newGeneration } from "./align.ts"
+import { ambientLabels } from "./ambient.ts"
 import * as Exemplars from "./Exemplars.ts"
 import { Expiry } from "./Expiry.ts"
 import { Family } from "./Family.ts"
 import { type CardinalityReport, Firewall } from "./Firewall.ts"
 import { Histograms } from "./Histograms.ts"
+import { lint } from "./lint.ts"
 import { Scalars } from "./Scalars.ts"
 import { Slot } from "./Slot.ts"
 import { Summaries } from "./Summaries.ts"
 import { RingTap } from "./Taps.ts"
 import { RetiredTotals } from "./Totals.ts"
-import { type MetricAllow, Views, type MetricView } from "./views.ts"
+import { type MetricAllow, type MetricView, type View, Views } from "./views.ts"
 
 /** What the store needs to know of the world, and may be told anew while running. */
 export interface StoreSettings {
@@ -24,6 +26,10 @@ export interface StoreSettings {
   readonly views?: ReadonlyArray<MetricView>
   /** Milliseconds after which a series that nothing was recorded into is retired; `undefined`: never. */
   readonly seriesTimeToLive?: number | undefined
+  /** Labels with well-known many values that may stand on metrics all the same. */
+  readonly highCardinalityLabels?: ReadonlyArray<string>
+  /** Values for labels that a metric declares and neither the call nor the region gives. */
+  readonly defaultLabels?: Readonly<Record<string, string>>
 }
 
 /** Most messages about wrong definitions kept: names may come from data. */
@@ -40,7 +46,7 @@ export class Registry implements MetricStore {
   readonly counters = new Scalars()
   readonly gauges = new Scalars()
   readonly histograms = new Histograms()
-  readonly summaries = new Summaries()
+  readonly summaries: Summaries
   readonly exemplars: Exemplars.Exemplars
   /** Places that got their exemplar in this window. */
   private takenCounters: Array<number> = []
@@ -60,6 +66,8 @@ export class Registry implements MetricStore {
   private readonly declared = new Set<(family: MetricFamily) => void>()
   private readonly suggested = new Map<string, MetricDefinition>()
   private readonly wrong = new Set<string>()
+  private readonly hints = new Set<string>()
+  private hooks: ReadonlyArray<{ readonly hook: () => void }> = []
   readonly totals = new RetiredTotals()
   private readonly firewall = new Firewall()
   private readonly expiry: Expiry | undefined
@@ -69,10 +77,16 @@ export class Registry implements MetricStore {
   private readonly readers = new Set<{ seen: number }>()
   private taps: ReadonlyArray<RingTap> = []
 
-  constructor(settings: StoreSettings, now: () => number) {
+  constructor(settings: StoreSettings, now: () => number, monotonic: () => number = now) {
     this.settings = settings
     this.now = now
-    this.views = new Views(settings.allow ?? { metrics: undefined, labels: undefined }, settings.views ?? [], settings.buckets)
+    this.summaries = new Summaries(monotonic)
+    this.views = new Views(
+      settings.allow ?? { metrics: undefined, labels: undefined },
+      settings.views ?? [],
+      settings.buckets,
+      settings.highCardinalityLabels ?? []
+    )
     this.exemplars = new Exemplars.Exemplars(now)
     const { seriesTimeToLive } = settings
     if (seriesTimeToLive !== undefined) {
@@ -101,8 +115,26 @@ export class Registry implements MetricStore {
 
   declare(definition: MetricDefinition): MetricDefinitionError | undefined {
     if (this.byDefinition.has(definition)) return undefined
+    const wrong = this.enter(definition, false)
+    if (this.byDefinition.has(definition)) this.advise(definition)
+    return wrong
+  }
+
+  private advise(definition: MetricDefinition): void {
+    for (const { message } of lint(definition)) if (this.hints.size < maxProblems) this.hints.add(message)
+  }
+
+  /**
+   * A family whose values are brought from elsewhere by `add`, `set`, `absorb`; what the program records under its name is refused as
+   * a conflict, and so is a name that has values already. `undefined` when it is not wanted.
+   */
+  mirror(definition: MetricDefinition): Family | MetricDefinitionError | undefined {
+    return this.enter(definition, true) ?? this.byDefinition.get(definition)
+  }
+
+  private enter(definition: MetricDefinition, mirrored: boolean): MetricDefinitionError | undefined {
     this.yieldTo(definition)
-    const wrong = problem(definition) ?? this.conflict(definition)
+    const wrong = problem(definition) ?? this.conflict(definition, mirrored)
     if (wrong !== undefined) return this.reject(definition, wrong)
     const existing = this.bySource.get(definition.name)
     if (existing !== undefined) {
@@ -120,11 +152,11 @@ export class Registry implements MetricStore {
         message: `metric "${definition.name}": the process already has ${this.byName.size} metrics; put what varies into labels`
       })
     }
-    const view = this.views.of(definition)
+    const view = this.viewOf(definition)
     if (view instanceof MetricDefinitionError) return this.reject(definition, view)
     const clash = problem(view.definition) ?? this.clash(view.source, view.definition.name)
     if (clash !== undefined) return this.reject(definition, clash)
-    const family = new Family(this, view, definition.maxSeries ?? this.settings.maxSeriesPerMetric)
+    const family = new Family(this, view, definition.maxSeries ?? this.settings.maxSeriesPerMetric, mirrored)
     this.bySource.set(definition.name, family)
     this.byName.set(family.definition.name, family)
     this.byDefinition.set(definition, family)
@@ -138,9 +170,21 @@ export class Registry implements MetricStore {
     return undefined
   }
 
+  /** What becomes of a definition, with a word about labels that a metric should not have. */
+  viewOf(definition: MetricDefinition): View | MetricDefinitionError {
+    const barred = this.views.barred(definition)
+    if (barred.length > 0) {
+      this.report(
+        `metric "${definition.name}": label ${barred.map((name) => `"${name}"`).join(", ")} is added up, it has too many values for a metric: put it on` +
+          " spans and logs, or allow it by Label.allowed or metrics.highCardinalityLabels"
+      )
+    }
+    return this.views.of(definition)
+  }
+
   private reject(definition: MetricDefinition, wrong: MetricDefinitionError): MetricDefinitionError {
     this.useless.set(definition, "conflict")
-    if (this.wrong.size < maxProblems) this.wrong.add(wrong.message)
+    this.report(wrong.message)
     return wrong
   }
 
@@ -157,7 +201,7 @@ export class Registry implements MetricStore {
 
   /** Declares a metric that gives way to another definition of its name, as long as nothing was recorded into it. */
   suggest(definition: MetricDefinition): void {
-    if (this.bySource.has(definition.name) || this.declare(definition) !== undefined || !this.bySource.has(definition.name)) return
+    if (this.bySource.has(definition.name) || this.enter(definition, false) !== undefined || !this.bySource.has(definition.name)) return
     this.suggested.set(definition.name, definition)
   }
 
@@ -173,9 +217,37 @@ export class Registry implements MetricStore {
     this.byDefinition.delete(suggested)
   }
 
+  /** Notes something that a person has to put right. */
+  report(message: string): void {
+    if (this.wrong.size < maxProblems) this.wrong.add(message)
+  }
+
   /** Definitions that could not be used, in words. */
   problems(): ReadonlyArray<string> {
     return [...this.wrong]
+  }
+
+  lints(): ReadonlyArray<string> {
+    return [...this.hints]
+  }
+
+  onRead(hook: () => void): () => void {
+    // Wrapped: the same function may be given twice.
+    const entry = { hook }
+    this.hooks = [...this.hooks, entry]
+    return () => {
+      this.hooks = this.hooks.filter((other) => other !== entry)
+    }
+  }
+
+  refresh(): void {
+    for (const { hook } of this.hooks) {
+      try {
+        hook()
+      } catch {
+        this.refuse("read_failed", undefined)
+      }
+    }
   }
 
   onDeclare(listener: (family: MetricFamily) => void): () => void {
@@ -183,9 +255,17 @@ export class Registry implements MetricStore {
     return () => this.declared.delete(listener)
   }
 
-  private conflict(definition: MetricDefinition): MetricDefinitionError | undefined {
-    const declared = this.bySource.get(definition.name)?.source
-    if (declared === undefined) return undefined
+  private conflict(definition: MetricDefinition, mirrored: boolean): MetricDefinitionError | undefined {
+    const family = this.bySource.get(definition.name)
+    if (family === undefined) return undefined
+    if (mirrored || family.accepts === undefined) {
+      return new MetricDefinitionError({
+        metric: definition.name,
+        field: "name",
+        message: `metric "${definition.name}": the program has two of this name, one of MetricsRecorder and one of another source (such as Effect's Metric): rename one of them`
+      })
+    }
+    const declared = family.source
     const differs = (field: "type" | "labelNames", was: string, is: string) =>
       new MetricDefinitionError({
         metric: definition.name,
@@ -202,9 +282,9 @@ export class Registry implements MetricStore {
   resolve(metric: MetricDefinition | string, type: MetricType, labels: Readonly<Record<string, string>> | undefined): Family | undefined {
     const family = typeof metric === "string" ? this.bySource.get(metric) : this.byDefinition.get(metric)
     if (family !== undefined) {
-      const declared = family.source.type
-      if (declared === type || (type === "counter" && declared === "upDownCounter")) return family
-      this.refuse("wrong_type", family.definition)
+      const { accepts } = family
+      if (accepts === type || (type === "counter" && accepts === "upDownCounter")) return family
+      this.refuse(accepts === undefined ? "conflict" : "wrong_type", family.definition)
       return undefined
     }
     return this.declareOnUse(metric, type, labels)
@@ -247,6 +327,14 @@ export class Registry implements MetricStore {
     const wrong = this.declare(Object.freeze(new Definition(fields)))
     if (wrong !== undefined) this.refuse(this.byName.size >= this.settings.maxMetrics ? "too_many_metrics" : "conflict", undefined)
     return this.bySource.get(metric)
+  }
+
+  /** What the region, or else the process, says of a label that a call left out. */
+  ambientValue(name: string): string | undefined {
+    const region = ambientLabels()
+    if (region !== undefined && Object.hasOwn(region, name)) return region[name]
+    const { defaultLabels } = this.settings
+    return defaultLabels !== undefined && Object.hasOwn(defaultLabels, name) ? defaultLabels[name] : undefined
   }
 
   addSeries(definition: MetricDefinition, labelValues: ReadonlyArray<string>, createdAt = this.now()): Slot {
@@ -328,6 +416,7 @@ export class Registry implements MetricStore {
         histograms.due[at] = Exemplars.taken
         this.takenBuckets.push(at)
       }
+      if (definition.exponential !== undefined) histograms.exponentials.get(series)?.add(value)
     } else this.summaries.observe(series.index, value)
     if (this.taps.length !== 0) this.tell(series, value)
   }
@@ -385,7 +474,12 @@ export class Registry implements MetricStore {
     const wasted = columns.reduce((sum, column) => sum + column.wasted(seen), 0)
     if (wasted === 0 || (wasted * wastedShare < this.size && !this.full)) return
     this.openExemplarWindow()
-    for (const column of columns) for (const slot of column.compact(seen)) this.exemplars.forget(slot)
+    for (const column of columns) {
+      for (const slot of column.compact(seen)) {
+        this.exemplars.forget(slot)
+        this.histograms.exponentials.delete(slot)
+      }
+    }
     this.generation = newGeneration()
   }
 

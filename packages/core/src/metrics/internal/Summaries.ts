@@ -1,15 +1,23 @@
+import { defaultAgeBuckets, defaultMaxAge } from "../MetricDefinition.ts"
 import type { SummaryColumn } from "../MetricFrame.ts"
 import { gather, grown, increase } from "./arrays.ts"
 import { Column } from "./Column.ts"
-import { QuantileSketch } from "./QuantileSketch.ts"
+import { type Quantiles, SlidingSketch } from "./QuantileSketch.ts"
 import type { Slot } from "./Slot.ts"
 
 /** Count, sum and sketch per series. Arrays are replaced as those of `Scalars`. */
 export class Summaries extends Column {
-  sketches: Array<QuantileSketch> = []
+  sketches: Array<Quantiles> = []
   counts = new Float64Array(16)
   sums = new Float64Array(16)
   private readonly readers = new Set<SummaryReader>()
+  private readonly monotonic: () => number
+
+  /** `monotonic` is milliseconds. */
+  constructor(monotonic: () => number) {
+    super()
+    this.monotonic = monotonic
+  }
 
   add(slot: Slot): void {
     if (slot.index === this.counts.length) {
@@ -17,13 +25,21 @@ export class Summaries extends Column {
       this.sums = grown(this.sums)
     }
     this.push(slot)
-    this.sketches.push(new QuantileSketch())
+    const { ageBuckets = defaultAgeBuckets, maxAge = defaultMaxAge } = slot.definition
+    this.sketches.push(new SlidingSketch(maxAge * 1000, ageBuckets, this.monotonic))
   }
 
   observe(index: number, value: number): void {
     this.counts[index]! += 1
     this.sums[index]! += value
     this.sketches[index]!.add(value)
+  }
+
+  /** Adds what was counted elsewhere; the quantiles are from now on those of `quantiles`. */
+  absorb(index: number, count: number, sum: number, quantiles: Quantiles): void {
+    this.counts[index]! += count
+    this.sums[index]! += sum
+    this.sketches[index] = quantiles
   }
 
   reader(): SummaryReader {

@@ -1,5 +1,5 @@
 import type { MetricDefinition } from "../MetricDefinition.ts"
-import type { Series } from "../MetricFrame.ts"
+import type { ExponentialState, Series } from "../MetricFrame.ts"
 
 /** What a series had counted when it was retired. */
 export interface Totals {
@@ -8,6 +8,7 @@ export interface Totals {
   readonly count: number
   readonly sum: number
   readonly buckets: Float64Array | undefined
+  readonly exponential?: ExponentialState | undefined
 }
 
 /** Most retired series remembered, some 200 bytes each (a histogram's buckets more); those retired first are forgotten first. */

@@ -1,3 +1,4 @@
+import { isHighCardinality } from "../Label.ts"
 import { MetricDefinition, MetricDefinitionError } from "../MetricDefinition.ts"
 
 /** Which metrics and labels are kept. Names, or patterns that begin or end with `*`; `obs_*` metrics always are. */
@@ -47,7 +48,15 @@ export class Views {
   private readonly views: ReadonlyArray<MetricView>
   private readonly buckets: Readonly<Record<string, ReadonlyArray<number>>>
 
-  constructor(allow: MetricAllow, views: ReadonlyArray<MetricView>, buckets: Readonly<Record<string, ReadonlyArray<number>>>) {
+  private readonly highCardinality: ReadonlyArray<string>
+
+  constructor(
+    allow: MetricAllow,
+    views: ReadonlyArray<MetricView>,
+    buckets: Readonly<Record<string, ReadonlyArray<number>>>,
+    highCardinality: ReadonlyArray<string>
+  ) {
+    this.highCardinality = highCardinality
     this.allow = allow
     this.views = views
     this.buckets = buckets
@@ -61,6 +70,11 @@ export class Views {
       !this.views.some((view) => view.drop === true && matches(view.name, name))
   }
 
+  /** Labels that would have a value for every user or request, and that nobody allowed: they are added up, so that totals stay. */
+  barred({ highCardinalityLabels, labelNames }: MetricDefinition): ReadonlyArray<string> {
+    return labelNames.filter((name) => isHighCardinality(name) && !highCardinalityLabels?.includes(name) && !this.highCardinality.includes(name))
+  }
+
   of(source: MetricDefinition): View | MetricDefinitionError {
     const { labelNames, name } = source
     const own = name.startsWith("obs_")
@@ -68,11 +82,12 @@ export class Views {
     const allowed = own ? undefined : this.allow.labels
     const renamed = new Map<string, string | false>(views.flatMap((view) => Object.entries(view.labels ?? {})))
     const constants = new Map(views.flatMap((view) => Object.entries(view.constantLabels ?? {})))
+    const barred = this.barred(source)
     const kept: Array<number> = []
     const names: Array<string> = []
     labelNames.forEach((label, i) => {
       const name = renamed.get(label) ?? label
-      if (name === false || constants.has(name) || !(allowed === undefined || allowed.some((pattern) => matches(pattern, label)))) return
+      if (name === false || barred.includes(label) || constants.has(name) || !(allowed === undefined || allowed.some((pattern) => matches(pattern, label)))) return
       kept.push(i)
       names.push(name)
     })
