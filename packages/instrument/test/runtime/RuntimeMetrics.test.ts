@@ -33,7 +33,7 @@ const busy = Effect.gen(function*() {
   yield* Effect.sleep("50 millis")
   const end = performance.now() + 60
   const kept: Array<unknown> = []
-  while (performance.now() < end) kept.push(new Array(1000).fill({}))
+  while (performance.now() < end) kept.push(new Array(1000).fill(1))
   for (let i = 0; i < 40; i++) {
     new Array(500_000).fill(i)
     yield* Effect.sleep("2 millis")
