@@ -60,7 +60,7 @@ export class Synthetic {
             ? (this.walks[i]! += Math.round(this.random() * 100) - 50) / 100
             : Math.round(this.random() * 1_000) / 1_000)
       },
-      histograms: { series: [], offsets: new Uint32Array(0), buckets: none, counts: none, sums: none, mins: none, maxs: none },
+      histograms: { series: [], offsets: new Uint32Array(0), buckets: none, counts: none, sums: none, mins: none, maxs: none, exponentials: [] },
       summaries: { series: [], counts: none, sums: none, quantiles: [] },
       exemplars: []
     }

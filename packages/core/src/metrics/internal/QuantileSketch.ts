@@ -50,7 +50,8 @@ export class QuantileSketch {
   quantile(q: number): number {
     if (this.count === 0) return NaN
     const rank = Math.floor(Math.min(Math.max(q, 0), 1) * (this.count - 1))
-    return Math.min(Math.max(this.at(rank), this.min), this.max)
+    // Adding 0 makes 0 of -0.
+    return Math.min(Math.max(this.at(rank), this.min), this.max) + 0
   }
 
   private at(rank: number): number {
