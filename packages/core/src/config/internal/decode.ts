@@ -80,7 +80,7 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       views: viewsOf(metrics, problems),
       highCardinalityLabels: metrics.strings("highCardinalityLabels", [], label, "a list of label names"),
       effectMetrics: metrics.boolean("effectMetrics", true),
-      conventions: metrics.choice("conventions", "standard", ["standard", "otel", "both"])
+      conventions: metrics.oneOf("conventions", "standard", ["standard", "otel", "both"])
     },
     tracing: {
       enabled: tracing.boolean("enabled", true),

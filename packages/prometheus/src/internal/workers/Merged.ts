@@ -127,6 +127,11 @@ export class MergedFamily implements MetricFamily {
     return this.rule === "perWorker" ? (series as MergedSeries).quantiles[this.quantiles.indexOf(q)] ?? NaN : NaN
   }
 
+  /** No page shows them: workers send explicit buckets only. */
+  exponential(): undefined {
+    return undefined
+  }
+
   exemplar(series: Series, bucket = -1): Exemplar | undefined {
     return (series as MergedSeries).exemplars[Math.max(bucket, 0)]
   }
