@@ -135,11 +135,14 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       exportFrames: Pipes.exportFrames({ store, settings: () => settings, self, budget }),
       exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget }),
       setSampler: (wanted) =>
-        wanted.problems.length === 0
-          ? Effect.sync(() => {
-            sampler = wanted
-          })
-          : Effect.fail(new ConfigurationError({ problems: wanted.problems.map((message) => ({ path: "sampler", message })) })),
+        Effect.suspend(() => {
+          const problems = isSampler(wanted) ? wanted.problems : ["expected a Sampler"]
+          if (problems.length > 0) {
+            return Effect.fail(new ConfigurationError({ problems: problems.map((message) => ({ path: "sampler", message })) }))
+          }
+          sampler = wanted
+          return Effect.void
+        }),
       sampling: () => effectTracer.report(),
       flush,
       reports,

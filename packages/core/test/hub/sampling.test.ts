@@ -36,7 +36,10 @@ describe("sampling in the hub", () => {
       yield* telemetry.setSampler(Sampler.never)
       yield* work
       const wrong = yield* Effect.flip(telemetry.setSampler(Sampler.ratio(2)))
-      assert.include(wrong.message, "ratio: expected a number from 0 to 1, got 2")
+      assert.include(wrong.message, "sampler: ratio: expected a number from 0 to 1, got 2")
+      for (const none of [undefined, "always_on", () => 1]) {
+        assert.include((yield* Effect.flip(telemetry.setSampler(none as never))).message, "sampler: expected a Sampler")
+      }
       yield* work
       yield* telemetry.setSampler(Sampler.always)
       yield* work

@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import type { Decide, RootSpan } from "./internal/Root.ts"
+import type { HoldingOptions } from "./internal/Holding.ts"
+import type { Decide, Late, RootSpan, SamplingEnvironment } from "./internal/Root.ts"
 import { rulesSampler, type Rule } from "./internal/rules.ts"
 import { type Sampler, sampler } from "./internal/sampler.ts"
 import { Shares } from "./internal/Shares.ts"
@@ -100,32 +101,67 @@ export const rules = (list: ReadonlyArray<Rule>, otherwise: Sampler = always, op
 
 /** At most about this many spans per second, whatever they are; a burst is thinned out as it comes. */
 export const rateLimited = (spansPerSecond: number): Sampler =>
-  shared(`rateLimited(${spansPerSecond})`, spansPerSecond, 0, inRange("rateLimited: spansPerSecond", spansPerSecond, Number.MIN_VALUE, 1e9))
+  sharing(`rateLimited(${spansPerSecond})`, inRange("rateLimited: spansPerSecond", spansPerSecond, Number.MIN_VALUE, 1e9), (environment) =>
+    byFirstName(new Shares(spansPerSecond, 0), environment))
+
+export interface AdaptiveOptions extends HoldOptions {
+  /** The goal. */
+  readonly spansPerSecond: number
+  /** Most operations told apart; further ones share one part. Default 200. */
+  readonly maxOperations?: number
+  /**
+   * Whether to decide when the root has ended, by the name it has then: HTTP server spans get the name of their route late. Until then
+   * spans are held; what goes out to other services goes by the least probability of all operations. Default `false`.
+   */
+  readonly atEnd?: boolean
+}
 
 /**
  * A goal in spans per second, shared fairly over operations (names of root spans): what one does not use is lent to the others, and shares
- * are corrected every second. Past `maxOperations` (default 200) the further operations share one part.
+ * are corrected every second.
  */
-export const adaptive = (options: { readonly spansPerSecond: number; readonly maxOperations?: number }): Sampler => {
-  const { maxOperations = 200, spansPerSecond } = options
-  return shared(`adaptive(${spansPerSecond}, ${maxOperations} operations)`, spansPerSecond, maxOperations, [
+export const adaptive = (options: AdaptiveOptions): Sampler => {
+  const { atEnd = false, maxOperations = 200, spansPerSecond } = options
+  const hold = holdSettings(options)
+  const problems = [
     ...inRange("adaptive: spansPerSecond", spansPerSecond, Number.MIN_VALUE, 1e9),
-    ...inRange("adaptive: maxOperations", maxOperations, 1, 100_000)
-  ])
+    ...inRange("adaptive: maxOperations", maxOperations, 1, 100_000),
+    ...hold.problems
+  ]
+  const bounds = atEnd ? `, at end, ${JSON.stringify(hold.settings)}` : ""
+  return sharing(`adaptive(${spansPerSecond}, ${maxOperations} operations${bounds})`, problems, (environment) => {
+    const shares = new Shares(spansPerSecond, maxOperations)
+    return atEnd ? byLastName(shares, environment, hold.settings) : byFirstName(shares, environment)
+  })
 }
 
-const shared = (description: string, goal: number, maxOperations: number, problems: ReadonlyArray<string>): Sampler =>
-  sampler(description, problems, ({ now }): Decide => {
-    if (problems.length > 0) return () => 0
-    const shares = new Shares(goal, maxOperations)
-    return (root) => {
-      // Callers must not be able to pass a limit by choosing their trace ids.
-      if (root.parent !== "none") root.fresh = true
-      const share = shares.share(root.name, now())
-      root.tally = share
+const sharing = (description: string, problems: ReadonlyArray<string>, start: Sampler["start"]): Sampler =>
+  sampler(description, problems, (environment) => problems.length > 0 ? () => 0 : start(environment))
+
+const byFirstName = (shares: Shares, { now }: SamplingEnvironment): Decide => (root) => {
+  // Callers must not be able to pass a limit by choosing their trace ids.
+  if (root.parent !== "none") root.fresh = true
+  const share = shares.share(root.name, now())
+  root.tally = share
+  return shares.probability(share)
+}
+
+const byLastName = (shares: Shares, { hold, now }: SamplingEnvironment, bounds: HoldingOptions): Decide => {
+  const late: Late = {
+    holding: hold(bounds),
+    decide: (span, isRoot, held) => {
+      if (!isRoot) return "wait"
+      const share = shares.share(span.name, now())
+      held.tally = share
       return shares.probability(share)
     }
-  })
+  }
+  return (root) => {
+    if (root.parent !== "none") root.fresh = true
+    root.late = late
+    return shares.least(now())
+  }
+}
 
 /** Bounds of what is held while a trace is undecided; past one of them the oldest trace is decided by what is known. */
 export interface HoldOptions {

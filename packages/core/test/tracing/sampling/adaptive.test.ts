@@ -115,3 +115,43 @@ describe("adaptive", () => {
     assert.strictEqual(world.kept.length - before, 2)
   })
 })
+
+describe("adaptive at the end", () => {
+  const tell = (i: number): string => i % 256 === 0 ? "GET /rare" : "GET /flood"
+
+  it("shares over the names that roots have when they end, as HTTP server spans do", () => {
+    for (const sampler of [
+      Sampler.adaptive({ spansPerSecond: 300, atEnd: true }),
+      Sampler.tail({ rest: Sampler.adaptive({ spansPerSecond: 300, atEnd: true }), firstSeen: 0, slowerThan: false })
+    ]) {
+      const world = sampling(sampler)
+      let flagged = 0
+      let flaggedAndDropped = 0
+      const run = (perSecond: number) => {
+        const start = world.clock.millis
+        for (let i = 0; i < perSecond; i++) {
+          world.clock.millis = start + (i * 1000) / perSecond
+          const trace = world.begin({ name: "GET" })
+          const before = world.kept.length
+          world.finish(trace, { name: tell(i), spans: 2 })
+          if (trace.decision.propagated) flagged++
+          if (trace.decision.propagated && world.kept.length === before) flaggedAndDropped++
+        }
+        world.clock.millis = start + 1000
+      }
+      for (let i = 0; i < 20; i++) run(5120)
+      world.kept.length = 0
+      flagged = flaggedAndDropped = 0
+      for (let i = 0; i < 20; i++) run(5120)
+      const rate = (name: string): number => world.kept.filter((span) => span.name === name).length / 20
+      assert.strictEqual(rate("GET /rare"), 20)
+      assert.isAtMost(Math.abs(world.kept.length / 20 / 300 - 1), 0.1)
+      const counted = world.kept.reduce((sum, span) => sum + span.weight, 0)
+      assert.isAtMost(Math.abs(counted / (20 * 5120 * 2) - 1), 0.1)
+      // What others were told is kept here too.
+      assert.isAbove(flagged, 100)
+      assert.isAtMost(flaggedAndDropped / flagged, 0.02)
+      assert.isUndefined(world.imbalance())
+    }
+  })
+})

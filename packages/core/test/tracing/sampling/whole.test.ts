@@ -17,7 +17,7 @@ const leaf = fc.oneof(
   fc.constant(Sampler.never),
   fc.double({ min: 0, max: 1, noNaN: true }).map(Sampler.ratio),
   fc.integer({ min: 1, max: 500 }).map(Sampler.rateLimited),
-  fc.integer({ min: 1, max: 500 }).map((spansPerSecond) => Sampler.adaptive({ spansPerSecond, maxOperations: 3 }))
+  fc.record({ spansPerSecond: fc.integer({ min: 1, max: 500 }), maxOperations: fc.constant(3), atEnd: fc.boolean() }).map(Sampler.adaptive)
 )
 const over = (inner: fc.Arbitrary<Sampler.Sampler>): fc.Arbitrary<Sampler.Sampler> =>
   fc.oneof(

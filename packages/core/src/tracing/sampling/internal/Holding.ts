@@ -1,4 +1,5 @@
 import type { SpanData } from "../../SpanData.ts"
+import type { Tally } from "./Shares.ts"
 
 /** Why held spans were not kept, or no longer held. */
 export type Release = "decided" | "overflow" | "expired" | "shutdown"
@@ -12,7 +13,10 @@ export class Held {
   readonly since: number
   spans: Array<SpanData> | undefined = []
   bytes = 0
+  /** Whether any of its spans has failed so far. */
   failed = false
+  /** Where a sampler that decides at the end counts the spans. */
+  tally: Tally | undefined = undefined
   verdict: Verdict | undefined = undefined
 
   constructor(holding: Holding, fallback: Verdict, decide: Decide, since: number) {
@@ -36,11 +40,8 @@ export class Held {
 /** What becomes of a trace: `undefined` drops it. */
 export type Verdict = { readonly weight: number; readonly traceState: string } | undefined
 
-/**
- * Looks at an ended span of a trace, the root last of all it waits for; `failed` says whether any span so far has: a verdict about the
- * trace, `"wait"`, or `"fallback"`.
- */
-export type Decide = (span: SpanData, isRoot: boolean, failed: boolean) => Verdict | "wait" | "fallback"
+/** Looks at an ended span of a trace, the root last of all it waits for: a verdict about the trace, `"wait"`, or `"fallback"`. */
+export type Decide = (span: SpanData, isRoot: boolean, held: Held) => Verdict | "wait" | "fallback"
 
 export interface HoldingOptions {
   readonly maxBytes: number
@@ -103,7 +104,7 @@ export class Holding {
     if (span.status === "error") held.failed = true
     if (held.spans === undefined) {
       // Statistics still want to see the root.
-      if (isRoot) held.decide(span, true, held.failed)
+      if (isRoot) held.decide(span, true, held)
       this.release(held.verdict, span)
       return
     }
@@ -115,7 +116,7 @@ export class Holding {
     held.bytes += bytes
     this.held += bytes
     this.count++
-    const verdict = held.decide(span, isRoot, held.failed)
+    const verdict = held.decide(span, isRoot, held)
     if (verdict === "fallback") this.settle(held, held.fallback, "decided")
     else if (verdict !== "wait") this.settle(held, verdict, "decided")
     else this.bound()

@@ -1,5 +1,5 @@
 import type { SpanData, SpanKind } from "../../SpanData.ts"
-import type { Holding, HoldingOptions } from "./Holding.ts"
+import type { Held, Holding, HoldingOptions } from "./Holding.ts"
 import type { Tally } from "./Shares.ts"
 
 /** The first span of a trace in this process, as a sampler sees it when it begins: attributes and route do not exist yet. */
@@ -41,7 +41,7 @@ export class Root implements RootSpan {
 /** A decision about what is already held: a probability of its own, or `"wait"`, or `"fallback"` to what was said at the beginning. */
 export interface Late {
   readonly holding: Holding
-  readonly decide: (span: SpanData, isRoot: boolean, failed: boolean) => number | "wait" | "fallback"
+  readonly decide: (span: SpanData, isRoot: boolean, held: Held) => number | "wait" | "fallback"
 }
 
 /** What a sampler at work may use. */

@@ -141,16 +141,12 @@ export class Sampling {
   }
 
   private decideHeld(trace: LocalTrace, late: Late): DecideHeld {
-    return (span, isRoot, failed) => {
-      const answer = late.decide(span, isRoot, failed)
+    return (span, isRoot, held) => {
+      const answer = late.decide(span, isRoot, held)
       if (typeof answer === "string") return answer
-      if (answer >= 1) return { weight: 1, traceState: trace.stateWith("") }
-      if (!(answer > 0)) return undefined
-      const threshold = thresholdOf(answer)
-      if (!trace.reaches(threshold.high, threshold.low)) return undefined
-      const { randomness } = trace
-      const said = randomness === undefined ? `th:${threshold.text}` : member(threshold, randomness)
-      return { weight: 1 / threshold.probability, traceState: trace.stateWith(said) }
+      const verdict = verdictOf(trace, answer)
+      if (held.spans !== undefined) held.tally?.add(verdict !== undefined, held.spans.length)
+      return verdict
     }
   }
 
@@ -201,6 +197,17 @@ export class Sampling {
       decidedEarly: { ...this.early }
     }
   }
+}
+
+/** What a probability means for a trace that is held. */
+const verdictOf = (trace: LocalTrace, probability: number): Verdict => {
+  if (probability >= 1) return { weight: 1, traceState: trace.stateWith("") }
+  if (!(probability > 0)) return undefined
+  const threshold = thresholdOf(probability)
+  if (!trace.reaches(threshold.high, threshold.low)) return undefined
+  const { randomness } = trace
+  const said = randomness === undefined ? `th:${threshold.text}` : member(threshold, randomness)
+  return { weight: 1 / threshold.probability, traceState: trace.stateWith(said) }
 }
 
 const draw = (ids: IdGenerator): Randomness => ({ high: ids.next() & 0xffffff, low: ids.next() >>> 0 })

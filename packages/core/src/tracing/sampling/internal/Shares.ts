@@ -82,6 +82,14 @@ export class Shares {
     return this.kept > all ? probability * (all / this.kept) : probability
   }
 
+  /** The least of the present probabilities: with it a trace is kept whatever its operation turns out to be. */
+  least(now: number): number {
+    if (this.since !== undefined && now - this.since >= 1000) this.settle(now)
+    let least = 1
+    for (const share of this.operations.values()) least = Math.min(least, this.probability(share))
+    return this.others === undefined ? least : Math.min(least, this.probability(this.others))
+  }
+
   /** Closes the seconds that have passed: new rates, new shares. */
   private settle(now: number): void {
     const seconds = (now - this.since!) / 1000

@@ -1,5 +1,5 @@
 import type { SpanData, SpanKind } from "../../SpanData.ts"
-import type { HoldingOptions } from "./Holding.ts"
+import type { Held, HoldingOptions } from "./Holding.ts"
 import { type Decide, type Late, Root } from "./Root.ts"
 import { type Sampler, sampler } from "./sampler.ts"
 
@@ -44,14 +44,14 @@ export const rulesSampler = (
     const ended = new Root()
     const over = (inner: Late | undefined): Late => ({
       holding,
-      decide: (span, isRoot, failed) => {
-        if (!isRoot) return inner?.decide(span, false, failed) ?? "wait"
+      decide: (span, isRoot, held) => {
+        if (!isRoot) return inner?.decide(span, false, held) ?? "wait"
         for (const { decide, late, rule } of started) {
           if (!begins(rule, span)) continue
           if (!late) break
-          if (fits(rule, span)) return finish(decide, ended, span, failed)
+          if (fits(rule, span)) return finish(decide, ended, span, held)
         }
-        return inner?.decide(span, true, failed) ?? "fallback"
+        return inner?.decide(span, true, held) ?? "fallback"
       }
     })
     const own = over(undefined)
@@ -71,11 +71,11 @@ const describe = (list: ReadonlyArray<Rule>, otherwise: Sampler): string =>
   `rules(${list.map((rule) => JSON.stringify(rule, (_, value) => value instanceof RegExp ? String(value) : value)).join(", ")}, ${otherwise.description})`
 
 /** Asks a sampler about a trace whose root has ended; one that would wait for it has it now. */
-const finish = (decide: Decide, root: Root, span: SpanData, failed: boolean): number => {
+const finish = (decide: Decide, root: Root, span: SpanData, held: Held): number => {
   root.begin(span.name, span.kind, "none", 1)
   const probability = decide(root)
-  const later = root.late?.decide(span, true, failed)
-  root.tally?.add(probability > 0)
+  held.tally = root.tally
+  const later = root.late?.decide(span, true, held)
   return typeof later === "number" ? later : probability
 }
 

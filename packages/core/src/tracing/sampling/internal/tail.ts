@@ -20,11 +20,12 @@ export const tailSampler = (rest: Sampler, settings: TailSettings, problems: Rea
     /** Asks `inner` about what is not interesting by itself. */
     const over = (inner: Late | undefined): Late => ({
       holding,
-      decide: (span, isRoot, failed) => {
-        if (!isRoot) return settings.errors && failed ? 1 : inner?.decide(span, false, failed) ?? "wait"
+      decide: (span, isRoot, held) => {
+        const failed = settings.errors && held.failed
+        if (!isRoot) return failed ? 1 : inner?.decide(span, false, held) ?? "wait"
         const { seenBefore, slow } = operations.add(span.name, Number(span.endTime - span.startTime), environment.now())
-        if ((settings.errors && failed) || slow || seenBefore < settings.firstSeen) return 1
-        return inner?.decide(span, true, failed) ?? "fallback"
+        if (failed || slow || seenBefore < settings.firstSeen) return 1
+        return inner?.decide(span, true, held) ?? "fallback"
       }
     })
     const own = over(undefined)
