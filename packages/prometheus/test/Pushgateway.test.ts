@@ -1,6 +1,6 @@
 import { Ledger, MetricsRecorder, ObservabilityConfig, type ObservabilityInput, Telemetry, Tracer } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Redacted } from "effect"
+import { Effect, Exit, Layer, Redacted, type Scope } from "effect"
 import * as fc from "fast-check"
 import { Pushgateway } from "../src/index.ts"
 import { segments } from "../src/internal/pushTarget.ts"
@@ -14,7 +14,7 @@ type Options = Partial<Pushgateway.PushgatewayOptions>
 /** Runs a program with pushes at flushes and at the end only. */
 const pushing = <A, E>(
   url: string,
-  program: Effect.Effect<A, E, MetricsRecorder | Telemetry | Tracer>,
+  program: Effect.Effect<A, E, MetricsRecorder | Telemetry | Tracer | Scope.Scope>,
   options: Options = {},
   config: ObservabilityInput = {}
 ): Effect.Effect<A, E> =>
@@ -38,9 +38,12 @@ describe("a push", () => {
   it.live("brings the page to the job's group, unobserved", () =>
     Effect.gen(function*() {
       const server = yield* gateway
+      const spans: Array<string> = []
       const ledger = yield* pushing(
         `${server.url}/prefix/`,
         Effect.gen(function*() {
+          const { register } = yield* Telemetry
+          yield* register({ name: "spans", kind: "test", onSpan: ({ name }) => spans.push(name), report: () => ({ name: "spans", kind: "test", status: "up", reason: undefined, signals: [] }) })
           yield* count(2)
           yield* Effect.withSpan(flush, "flush")
           yield* count(3)
@@ -49,6 +52,7 @@ describe("a push", () => {
         { job: "nightly import", groupingKey: { instance: "a", path: "/x", empty: "" }, username: "me", password: Redacted.make("p:ß") }
       )
       assert.strictEqual(ledger.exported, 1)
+      assert.deepStrictEqual(spans, ["flush"])
       assert.deepStrictEqual(server.methods, ["PUT", "PUT"])
       const [first, last] = server.received
       assert.strictEqual(first!.url, `/prefix/metrics/job@base64/${Buffer.from("nightly import").toString("base64url")}/instance/a/path@base64/L3g/empty@base64/=`)

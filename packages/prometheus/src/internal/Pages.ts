@@ -50,11 +50,13 @@ export class Pages {
     ))
   }
 
-  private pageOf(format: Format, families: ReadonlyArray<MetricFamily>): Stream.Stream<string> {
+  private pageOf(format: Format, all: ReadonlyArray<MetricFamily>): Stream.Stream<string> {
+    // Those that get their first series while the page is made wait for the next one: names are decided now.
+    const families = all.filter((family) => family.series.length > 0)
     const { createdTimestamps = false, registries = [], silent = [] } = this.options
     const encoding = this.encoding()
     const page = new PageFamilies(format, [
-      ...families.filter((family) => family.series.length > 0).map((family) => encoding.exposedName(family)),
+      ...families.map((family) => encoding.exposedName(family)),
       ...registries.flatMap(namesOf)
     ], createdTimestamps)
     const failed = new Map<string, string>()
