@@ -83,14 +83,16 @@ describe("the page", () => {
       )
     ), 60_000)
 
-  it.effect("keeps the sum of a million label values exact", () =>
+  it.effect("keeps the sum of a million label values exact, and knows which label it was", () =>
     Effect.gen(function*() {
       const metrics = yield* MetricsRecorder
-      for (let i = 0; i < 1_000_000; i++) metrics.incrementCounterUnsafe("visits_total", 1, { visitor: `v${i}` })
+      const { store } = yield* Telemetry
+      for (let i = 0; i < 1_000_000; i++) metrics.incrementCounterUnsafe("visits_total", 1, { method: i % 7 === 0 ? "POST" : "GET", visitor: `v${i}` })
       const { samples } = parseText(yield* page)
       const visits = samples.filter(({ name }) => name === "visits_total")
       assert.strictEqual(visits.reduce((sum, { value }) => sum + value, 0), 1_000_000)
       assert.isAtMost(visits.length, 2_001)
+      assert.deepStrictEqual(store.cardinality().map(({ label, metric }) => [metric, label]), [["visits_total", "visitor"]])
     }).pipe(Effect.provide(Prometheus.layer())))
 
   it.live("never shows a counter falling, nor a histogram at odds with itself, while the program records", () =>

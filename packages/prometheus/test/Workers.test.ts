@@ -224,6 +224,26 @@ describe("what workers say", () => {
       assert.deepStrictEqual(yield* second, [15, 6])
     }).pipe(Effect.scoped))
 
+  it.live("goes on where it was when a series ends and comes back", () =>
+    Effect.gen(function*() {
+      const { attach } = yield* Workers.WorkerPages
+      const { port1, port2 } = new MessageChannel()
+      yield* attach(port1)
+      const worker = yield* Layer.build(Layer.fresh(Workers.layerThread({ port: port2 })))
+      const metrics = Context.get(worker, MetricsRecorder)
+      const { store } = Context.get(worker, Telemetry)
+      const count = (kind: string) => metrics.incrementCounterUnsafe("work_total", 1, { kind })
+      count("a")
+      count("b")
+      metrics.setGaugeUnsafe("level", 1, { kind: "a" })
+      assert.deepStrictEqual([total(yield* page, "work_total"), total(yield* page, "level")], [2, 1])
+      assert.isTrue(store.remove("work_total", { kind: "a" }) && store.remove("level", { kind: "a" }))
+      assert.deepStrictEqual([total(yield* page, "work_total"), total(yield* page, "level")], [2, undefined])
+      count("a")
+      count("b")
+      assert.deepStrictEqual([total(yield* page, "work_total", { kind: "a" }), total(yield* page, "work_total", { kind: "b" })], [2, 2])
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary()))))
+
   it.live("keeps the budget of series, with exact totals, however many workers come and go", () =>
     Effect.gen(function*() {
       for (let generation = 0; generation < 30; generation++) {
