@@ -25,6 +25,8 @@ export interface PostgresServer<E> {
   readonly port: number
   /** Started and not paused. */
   readonly isRunning: () => boolean
+  /** Of the postmaster as it was started; it may have ended by itself since. */
+  readonly pid: () => number | undefined
   /** The machine loses all of it at one moment: SIGKILL to the postmaster and its children. Data in the page cache stays. */
   readonly kill9: Effect.Effect<void>
   /** SIGKILL to the postmaster alone: its backends may finish their statement, commit included, before they notice. */
@@ -85,6 +87,7 @@ export const make = <E>(start: Start<E>): Effect.Effect<PostgresServer<E>, E, Sc
       url,
       port,
       isRunning: () => life !== undefined && stopped.size === 0,
+      pid: () => life?.server.pid,
       kill9: end((postmaster) => {
         // Standing still it neither forks nor buries children, so that the list is complete and every pid on it still theirs.
         signal(postmaster, "SIGSTOP")

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import * as EmbeddedServer from "./embedded/EmbeddedServer.ts"
+import { Live, make as makeLive } from "./Live.ts"
 import * as Lane from "./internal/Lane.ts"
 import * as Session from "./internal/session.ts"
 import * as Store from "./internal/Store.ts"
@@ -15,10 +16,13 @@ import * as History from "./PostgresHistory.ts"
 import * as Metrics from "./PostgresMetrics.ts"
 import * as Spans from "./PostgresSpans.ts"
 import * as SpanWorker from "./spans/SpanWorker.ts"
+import { make as makeStorage, Storage } from "./Storage.ts"
 
+export { Live } from "./Live.ts"
 export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"
+export { Storage } from "./Storage.ts"
 
-type Services = MetricsHistory | TraceHistory
+type Services = MetricsHistory | TraceHistory | Storage | Live
 /** What a backend gives beside the recording: nothing when its history is switched off. */
 type Gives<O extends PostgresOptions> = O extends { readonly history: false } ? never : Services
 
@@ -63,10 +67,6 @@ export const layerEmbedded = <const O extends EmbeddedOptions>(
     const server = yield* EmbeddedServer.start({ dir, ...(port === undefined ? {} : { port }) })
     return layerBackend({ ...rest, connection: server.url } as PostgresOptions as O)
   })).pipe(Layer.provideMerge(Telemetry.layer))
-
-/** Connections for reading, and how long a question may take, in milliseconds. */
-const readConnections = 2
-const readTimeout = 10_000
 
 /** How long a database that is back may wait for us. */
 const maxBackoff = "5 seconds"
@@ -128,13 +128,15 @@ const history = (config: PostgresConfig, store: Store.Store): Effect.Effect<Cont
     const readers = yield* Effect.mapError(
       Session.makeReaders(
         { ...config.target, applicationName: `${config.target.applicationName} history` },
-        { connections: readConnections, statementTimeout: readTimeout }
+        { connections: config.readConnections, statementTimeout: config.readTimeout }
       ),
       () => new PostgresConfigError({ field: "connection", message: "postgres.connection cannot be used: check the URL" })
     )
-    const options = { names: config.names, readers, timeout: readTimeout + 1_000 }
+    const options = { names: config.names, readers, timeout: config.readTimeout + 1_000 }
     return Context.make(MetricsHistory, quietMetrics(History.metrics(options))).pipe(
-      Context.add(TraceHistory, quietTraces(History.traces({ ...options, writer: store.withSession })))
+      Context.add(TraceHistory, quietTraces(History.traces({ ...options, writer: store.withSession }))),
+      Context.add(Storage, quietStorage(makeStorage(store))),
+      Context.add(Live, yield* makeLive(config))
     )
   })
 
@@ -200,6 +202,11 @@ const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] 
   }
 }
 
+const quietStorage = (storage: Storage["Service"]): Storage["Service"] => ({
+  report: quietly(storage.report),
+  deleteMetrics: (of) => quietly(storage.deleteMetrics(of))
+})
+
 const nothing = Context.empty() as Context.Context<never> as Context.Context<Services>
 
 const off = Effect.fail(new HistoryError({ reason: "unavailable", message: "observability is switched off (enabled: false)" }))
@@ -214,5 +221,7 @@ const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { ge
     latency: () => off,
     whatDiffers: () => off,
     deleteTraces: () => off
-  })
+  }),
+  Context.add(Storage, { report: off, deleteMetrics: () => off }),
+  Context.add(Live, { changes: Stream.empty })
 )

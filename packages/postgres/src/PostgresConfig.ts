@@ -5,7 +5,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Partitioned } from "./internal/names.ts"
 import type { Retention } from "./internal/partitions.ts"
-import type { Target } from "./internal/session.ts"
+import type { Target, TlsOptions } from "./internal/session.ts"
+
+export type { TlsOptions } from "./internal/session.ts"
 
 /** What one PostgreSQL backend may be told. What is left out comes from `ObservabilityConfig.postgres`. */
 export interface PostgresOptions {
@@ -37,11 +39,24 @@ export interface PostgresOptions {
    * Others are found too, by looking at every span of the range. Default `defaultSearchableAttributes`.
    */
   readonly searchableAttributes?: ReadonlyArray<string>
+  /** Connections for reading, 1 to 100. Default 2: a slow question must not take the database from the application. */
+  readonly readConnections?: number
+  /** How long one question may take, 100 ms to an hour; the server ends it then. Default 10 seconds. */
+  readonly readTimeout?: Duration.Input
+  /**
+   * `false` behind a pooler in transaction mode (pgbouncer): statements are not prepared, and session settings are left to the role
+   * (`alter role … set statement_timeout`). Default `true`.
+   */
+  readonly prepare?: boolean
+  /** Certificates, where the URL's `sslmode` and the system's authorities are not enough. Given, the connection is encrypted or not made. */
+  readonly tls?: TlsOptions
+  /** Bytes the database may take on its disk: the storage report then says when it is full. */
+  readonly capacity?: number
   /** `false`: writes only, and leaves `MetricsHistory` and `TraceHistory` to another backend. Default `true`. */
   readonly history?: boolean
   /**
    * `false`: leaves packing to the other processes on the same schema. Of those that may, one works at a time; frames that nobody
-   * packs stay readable and take ten times the room. Default `false` until the history reads packed rows.
+   * packs stay readable and take ten times the room. Default `true`.
    */
   readonly packing?: boolean
 }
@@ -85,6 +100,10 @@ export interface PostgresConfig {
   /** Milliseconds. */
   readonly flushInterval: number
   readonly batchSize: number
+  readonly readConnections: number
+  /** Milliseconds. */
+  readonly readTimeout: number
+  readonly capacity: number | undefined
   readonly history: boolean
   readonly packing: boolean
   readonly searchable: ReadonlySet<string>
@@ -117,8 +136,18 @@ export const resolve = (
     })
     const target = yield* checkConnection(options.connection ?? defaults.connection, {
       applicationName: `effect-observability ${given.service.name}`,
-      synchronousCommit: options.synchronousCommit ?? true
+      synchronousCommit: options.synchronousCommit ?? true,
+      prepare: options.prepare ?? true,
+      tls: options.tls
     })
+    if (options.prepare === false && options.synchronousCommit === false) {
+      return yield* wrong("synchronousCommit", "cannot be set through a transaction pooler: `alter role … set synchronous_commit = off`, and leave it out")
+    }
+    const readConnections = options.readConnections ?? 2
+    yield* checkInteger("readConnections", readConnections, 1, 100)
+    const readTimeout = Duration.toMillis(Duration.fromInputUnsafe(options.readTimeout ?? "10 seconds"))
+    yield* checkInteger("readTimeout", Math.round(readTimeout), 100, 3_600_000)
+    if (options.capacity !== undefined) yield* checkInteger("capacity", options.capacity, 1, Number.MAX_SAFE_INTEGER)
     const retentionDays = () => Math.ceil(options.retentionDays ?? settings().postgres.retentionDays)
     yield* checkInteger("retentionDays", retentionDays(), 1, 36_500)
     const retention = () => layers(retentionDays(), options.retention ?? {})
@@ -132,7 +161,11 @@ export const resolve = (
     if ([...searchable].some((key) => typeof key !== "string" || key === "" || key.length > 255)) {
       return yield* wrong("searchableAttributes", "has an empty key, or one of more than 255 characters: leave it out")
     }
-    return { name, names, target, retentionDays, retention, flushInterval, batchSize: Math.min(batchSize, maxBatch), history: options.history ?? true, packing: options.packing ?? false, searchable }
+    return {
+      name, names, target, retentionDays, retention, flushInterval, readConnections, readTimeout,
+      batchSize: Math.min(batchSize, maxBatch), capacity: options.capacity, history: options.history ?? true, packing: options.packing ?? true,
+      searchable
+    }
   })
 
 /** A reload may shorten or lengthen `retentionDays` under fixed layers: roll-ups follow what lies below them. */
@@ -236,6 +269,7 @@ const checkConnection = (
   if (sslmode !== null && !["disable", "allow", "prefer", "require", "verify-ca", "verify-full"].includes(sslmode)) {
     return bad("has an unknown sslmode: use disable, prefer, require or verify-full")
   }
+  if (rest.tls !== undefined && sslmode === "disable") return wrong("tls", "is given although the URL says sslmode=disable: leave one of them out")
   const address = host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host: host === "" ? "localhost" : host, port }
   return Effect.succeed({ ...rest, url: connection, address })
 }

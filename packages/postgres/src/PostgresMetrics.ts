@@ -45,7 +45,7 @@ export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> =>
 }
 
 const insertFrames = (t: Sql): string =>
-  `${fence(t.lane)},
+  `${fence(t)},
 f as (
   select to_timestamp(ts / 1000.0::float8) as ts, span_ms::int8, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, (item - 1)::int2 as item, u.lane
   from lane, unnest($4::float8[], $5::float8[], $6::int4[], $7::int4[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], $12::int4[],

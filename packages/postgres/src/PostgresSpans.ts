@@ -52,7 +52,7 @@ const clamp = (seconds: number, now: number, retentionDays: number): number =>
   Math.min(Math.max(seconds, now - Math.max(0, retentionDays - 1) * day), now + day)
 
 const insertParts = (t: Sql): string =>
-  `${fence(t.lane)}
+  `${fence(t)}
 , stored as (
   insert into ${t.trace_part} (ts, seq, start_ns, end_ns, trace_id, lane, root_operation, span_count, error_count, root,
     span_ids, parent_ids, operations, starts, durations, statuses, messages, attributes, events, links,

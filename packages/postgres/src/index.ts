@@ -1,3 +1,3 @@
 export * as EmbeddedServer from "./embedded/EmbeddedServer.ts"
 export * as Postgres from "./Postgres.ts"
-export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"
+export { PostgresConfigError, type PostgresOptions, type RetentionOptions, type TlsOptions } from "./PostgresConfig.ts"

@@ -88,6 +88,17 @@ it.effect("numbers that would delete everything or wait for ever are refused", (
     assert.strictEqual((yield* refused({ name: " " })).field, "name")
   }))
 
+it.effect("what a transaction pooler cannot carry, and what TLS cannot be, is refused", () =>
+  Effect.gen(function*() {
+    assert.strictEqual((yield* refused({ prepare: false, synchronousCommit: false })).field, "synchronousCommit")
+    assert.isFalse((yield* resolve({ prepare: false }, settings)).target.prepare)
+    const clear = Redacted.make("postgresql://u@localhost/db?sslmode=disable")
+    assert.strictEqual((yield* refused({ connection: clear, tls: { ca: "x" } })).field, "tls")
+    for (const readConnections of [0, 1.5, 101]) assert.strictEqual((yield* refused({ readConnections })).field, "readConnections")
+    for (const readTimeout of ["1 millis", "2 hours"] as const) assert.strictEqual((yield* refused({ readTimeout })).field, "readTimeout")
+    for (const capacity of [0, -1, NaN]) assert.strictEqual((yield* refused({ capacity })).field, "capacity")
+  }))
+
 it.effect("each layer lives as long as told, a roll-up at least as long as what it sums up", () =>
   Effect.gen(function*() {
     const daysOf = (options: Partial<PostgresOptions>) =>

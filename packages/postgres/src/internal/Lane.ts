@@ -6,7 +6,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { hash } from "../PostgresEncoding.ts"
 import { clean } from "./json.ts"
 import * as Errors from "./errors.ts"
-import { type Partitioned, sqlNames } from "./names.ts"
+import { type Partitioned, type Sql, sqlNames } from "./names.ts"
 import { int8, text } from "./parameters.ts"
 import * as Partitions from "./partitions.ts"
 import * as Session from "./session.ts"
@@ -41,9 +41,10 @@ export interface Batch {
   readonly partitions: () => ReadonlyMap<Partitioned, ReadonlySet<string>>
 }
 
-/** `$1` lane, `$2` number, `$3` epoch. */
-export const fence = (laneTable: string): string =>
-  `with lane as (update ${laneTable} set seq = $2::int8, seen_at = now() where id = $1::int4 and epoch = $3::int4 and seq < $2::int8 returning id)`
+/** `$1` lane, `$2` number, `$3` epoch. Those who listen on the schema's channel are told when the batch is stored. */
+export const fence = (t: Sql): string =>
+  `with lane as (update ${t.lane} set seq = $2::int8, seen_at = now() where id = $1::int4 and epoch = $3::int4 and seq < $2::int8
+    returning id, pg_notify('${t.channel}', signal || ' ' || id || ' ' || seq))`
 
 export const make = (
   store: Store,
@@ -173,7 +174,7 @@ export const make = (
           attempt.number > sent ? Effect.void : withLink((link) =>
             Effect.gen(function*() {
               const rows = yield* link.session.query(
-                `${fence(t.lane)} select id from lane`,
+                `${fence(t)} select id from lane`,
                 [link.lane, int8(attempt.number), link.epoch]
               )
               if (rows.length > 0) return

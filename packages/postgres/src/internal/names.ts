@@ -37,6 +37,8 @@ const readers = [
 /** Every name qualified and quoted, ready to stand in a statement. */
 export interface Sql extends Record<Table | (typeof readers)[number], string> {
   readonly schema: string
+  /** Where new batches are announced: the schema's name, bare. */
+  readonly channel: string
   readonly view: { readonly [K in Exclude<keyof Names, "schema">]: string }
   /** The sequence behind the rows' ids, as a literal for `nextval`. */
   readonly rowId: string
@@ -50,6 +52,7 @@ export const sqlNames = (names: Names): Sql => {
   return {
     ...(Object.fromEntries([...tables, ...readers].map((name) => [name, qualified(`obs_${name}`)])) as Record<Table | (typeof readers)[number], string>),
     schema: `"${names.schema}"`,
+    channel: names.schema,
     view: {
       metrics: qualified(names.metrics),
       metadata: qualified(names.metadata),

@@ -17,6 +17,23 @@ export interface Target {
   readonly applicationName: string
   /** `false`: a commit does not wait for the disk (up to a second may be lost when the server crashes; nothing is corrupted). */
   readonly synchronousCommit: boolean
+  /** `false` behind a transaction pooler: no prepared statements, no session settings. */
+  readonly prepare: boolean
+  /** What the URL's `sslmode` does not say. */
+  readonly tls: TlsOptions | undefined
+}
+
+/** As Node's `tls.connect` takes them; PEM text. */
+export interface TlsOptions {
+  /** Whom to trust instead of the well-known authorities. */
+  readonly ca?: string
+  /** A certificate of our own, and its key. */
+  readonly cert?: string
+  readonly key?: Redacted.Redacted<string>
+  /** The name the server's certificate must bear, where it is not the URL's host. */
+  readonly servername?: string
+  /** `false` trusts whoever answers: encrypted, but not authenticated. */
+  readonly rejectUnauthorized?: boolean
 }
 
 export type Row = Readonly<Record<string, unknown>>
@@ -34,7 +51,7 @@ export interface Session {
 }
 
 /** Ends on the server after this time, whatever happens to us. Milliseconds. */
-const startup = (target: Target, statementTimeout: number): Record<string, string> => ({
+const startup = (target: Target, statementTimeout: number): Record<string, string> => !target.prepare ? { timezone: "UTC" } : ({
   statement_timeout: String(Math.max(1, Math.ceil(statementTimeout))),
   idle_in_transaction_session_timeout: String(Math.max(1, Math.ceil(statementTimeout))),
   // Every name of ours is qualified; nothing may be found anywhere else.
@@ -50,9 +67,13 @@ const config = (target: Target, statementTimeout: number, sockets: Sockets): PgC
   applicationName: target.applicationName,
   connectTimeout: Duration.millis(Math.min(5_000, statementTimeout)),
   startupParameters: startup(target, statementTimeout),
+  prepare: target.prepare,
+  ...(target.tls === undefined ? {} : { ssl: tls(target.tls) }),
   types: registry,
   stream: sockets.open
 })
+
+const tls = ({ key, ...rest }: TlsOptions) => ({ ...rest, ...(key === undefined ? {} : { key: Redacted.value(key) }) })
 
 interface Sockets {
   readonly open: () => Net.Socket
@@ -87,6 +108,10 @@ const makeSockets = (target: Target): Effect.Effect<Sockets, never, Scope.Scope>
     })
   )
 
+/** A connection of the scope's, as the driver gives it: to listen on. */
+export const connect = (target: Target, statementTimeout: number): Effect.Effect<PgConnection.PgConnection, SqlError, Scope.Scope> =>
+  Effect.flatMap(makeSockets(target), (sockets) => PgConnection.make(config(target, statementTimeout, sockets)))
+
 /** Connects. `statementTimeout` in milliseconds is the server's limit for each statement. */
 export const open = (target: Target, statementTimeout: number): Effect.Effect<Session, SqlError> =>
   Effect.uninterruptibleMask((restore) =>
@@ -94,10 +119,7 @@ export const open = (target: Target, statementTimeout: number): Effect.Effect<Se
       const scope = yield* Scope.make()
       const close = Scope.close(scope, Exit.void)
       const connection = yield* restore(
-        Effect.gen(function*() {
-          const sockets = yield* makeSockets(target)
-          return yield* PgConnection.make(config(target, statementTimeout, sockets))
-        }).pipe(Scope.provide(scope))
+        connect(target, statementTimeout).pipe(Scope.provide(scope))
       ).pipe(Effect.onError(() => close))
       return {
         query: (sql, parameters) => Effect.map(untilInterrupted(connection.query(sql, parameters ?? []), close), (result) => result.rows),

@@ -12,15 +12,16 @@ export const controlledServer: Effect.Effect<
   PostgresServer.PostgresServer<EmbeddedServer.EmbeddedServerError>,
   EmbeddedServer.EmbeddedServerError,
   Scope.Scope
-> = Effect.gen(function*() {
-  const dir = yield* Effect.acquireRelease(
+> = Effect.flatMap(
+  Effect.acquireRelease(
     Effect.sync(() => Fs.mkdtempSync(Path.join(tmpdir(), "faults-"))),
     (made) => Effect.sync(() => Fs.rmSync(made, { recursive: true, force: true, maxRetries: 5 }))
-  )
-  return yield* PostgresServer.make((port) =>
-    EmbeddedServer.start({ dir, durable: false, ...(port === undefined ? {} : { port }) })
-  )
-})
+  ),
+  (dir) => controlledServerIn(dir)
+)
+
+export const controlledServerIn = (dir: string, settings: Readonly<Record<string, string>> = {}) =>
+  PostgresServer.make((port) => EmbeddedServer.start({ dir, durable: false, settings, ...(port === undefined ? {} : { port }) }))
 
 /** The same database by way of another port. */
 export const through = (url: Redacted.Redacted<string>, port: number): Redacted.Redacted<string> => {

@@ -31,6 +31,8 @@ export const targetOf = (url: Redacted.Redacted<string>, more: Partial<Session.T
     address: { host: parsed.hostname, port: Number(parsed.port) },
     applicationName: "test",
     synchronousCommit: true,
+    prepare: true,
+    tls: undefined,
     ...more
   }
 }
@@ -54,6 +56,9 @@ export const configOf = (target: Session.Target, names: Names, more: Partial<Pos
   retention: () => () => (more.retentionDays ?? (() => 90))(),
   flushInterval: 5_000,
   batchSize: 100,
+  readConnections: 2,
+  readTimeout: 10_000,
+  capacity: undefined,
   history: true,
   packing: false,
   searchable: new Set(),

@@ -48,13 +48,16 @@ const cold = (s: string) => `
   where not (p.col >= 16 and v.value = 0 and exists (
     select from ${s}.obs_series x join ${s}.obs_family m on m.id = x.family where x.id = p.series and m.type = 'histogram'))`
 
-/** All samples, wherever they are, as text lines in one order: the same before and after packing. */
+/** Every sample of a schema, wherever it is: (series, col, ts, span_ms, value). */
+export const samples = (schema: string): string => `(${hot(schema)} union all ${cold(schema)}) as x(series, col, ts, span_ms, value)`
+
+/** All samples as text lines in one order: the same before and after packing. */
 export const everything = (target: Session.Target, names: Names) =>
   Effect.map(
     ask(
       target,
       `select array_agg(format('%s %s %s %s %s', series, col, extract(epoch from ts), span_ms, value) order by series, col, ts, span_ms, value) as lines
-        from (${hot(names.schema)} union all ${cold(names.schema)}) as x(series, col, ts, span_ms, value) where value <> 'NaN'`
+        from ${samples(names.schema)} where value <> 'NaN'`
     ),
     (rows) => (rows[0]!["lines"] ?? []) as ReadonlyArray<string>
   )

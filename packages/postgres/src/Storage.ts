@@ -1,0 +1,149 @@
+import { HistoryError } from "@effect-observability/core"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Deletion from "./internal/deletion.ts"
+import { describe, sqlState } from "./internal/errors.ts"
+import { sqlNames } from "./internal/names.ts"
+import { text } from "./internal/parameters.ts"
+import type { Row, Session } from "./internal/session.ts"
+import type { Store } from "./internal/Store.ts"
+
+/** What a table of the store takes on the disk, its indexes and large values included. */
+export interface TableReport {
+  /** `obs_metric_pack_day` and so on. */
+  readonly name: string
+  /** 0 for a table that is not partitioned. */
+  readonly partitions: number
+  readonly bytes: number
+  /** The digits that name its oldest and newest partition: a day (`YYYYMMDD`), a month or a year. */
+  readonly oldest: string | undefined
+  readonly newest: string | undefined
+}
+
+export interface StorageReport {
+  readonly tables: ReadonlyArray<TableReport>
+  /** All tables of the store. */
+  readonly bytes: number
+  /** The whole database, whatever else it holds. */
+  readonly databaseBytes: number
+  /** Of the last finished day that is packed: numbers stored, each counted once per sample, and what one of them takes. */
+  readonly samples: { readonly perDay: number; readonly bytesPerSample: number } | undefined
+  /** Of the last finished day. */
+  readonly spans: { readonly perDay: number; readonly bytesPerSpan: number } | undefined
+  /** Mean of the last seven finished days that hold anything. */
+  readonly bytesPerDay: number | undefined
+  readonly capacity: number | undefined
+  /** Milliseconds since the epoch; `undefined` without a capacity, without growth, or when retention keeps it below. */
+  readonly fullAt: number | undefined
+}
+
+export interface Deleted {
+  /** Packed columns, roll-ups and frames that went. */
+  readonly rows: number
+  readonly series: number
+}
+
+/** The room the store takes, and the removal of what must not be kept. */
+export class Storage extends Context.Service<Storage, {
+  readonly report: Effect.Effect<StorageReport, HistoryError>
+  /**
+   * Deletes every metric of a service, or of all series with these labels (a tenant's, say), in frames, packed rows, roll-ups
+   * and exemplars. Running processes go on recording: stop the tenant first. Room comes back as days are dropped or vacuumed.
+   */
+  readonly deleteMetrics: (
+    of: { readonly service: string } | { readonly labels: Readonly<Record<string, string>> }
+  ) => Effect.Effect<Deleted, HistoryError>
+}>()("@effect-observability/postgres/Storage") {}
+
+export const make = (store: Store): Storage["Service"] => ({
+  report: failing(store.withSession((session) => report(session, store))),
+  deleteMetrics: (of) => {
+    const empty = "service" in of ? of.service === "" : Object.keys(of.labels).length === 0
+    if (empty) return Effect.fail(new HistoryError({ reason: "invalid", message: "deleteMetrics: name a service, or at least one label: nothing was deleted" }))
+    // A frame that came in between makes the server refuse, and the next try sees it.
+    return failing(Effect.retry(store.withSession((session) => Deletion.metrics(session, store.config.names, of)), {
+      times: 10,
+      while: (error) => sqlState(error) === "40001" || sqlState(error) === "55P03"
+    }))
+  }
+})
+
+const failing = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, HistoryError> =>
+  Effect.mapError(effect, (error) => new HistoryError({ reason: "unavailable", message: describe(error) }))
+
+const day = 86_400_000
+
+const report = (session: Session, store: Store): Effect.Effect<StorageReport, SqlError> =>
+  Effect.gen(function*() {
+    const t = sqlNames(store.config.names)
+    // A leaf belongs to the table it was attached to; its name ends with the digits of what it holds.
+    const leaves = yield* session.query(
+      `select coalesce(p.relname, c.relname)::text as name, substring(c.relname from '_p([0-9]+)$') as period, p.relname is not null as part,
+          pg_total_relation_size(c.oid)::int8 as bytes, pg_relation_size(c.oid) > 0 as used
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        left join pg_inherits i on i.inhrelid = c.oid left join pg_class p on p.oid = i.inhparent
+        where n.nspname = $1 and c.relkind = 'r' and coalesce(p.relname, c.relname) ~ '^obs_' order by 1, 2`,
+      [text(store.config.names.schema)]
+    )
+    const database = Number((yield* session.query("select pg_database_size(current_database())::int8 as bytes"))[0]!["bytes"])
+    const now = yield* Clock.currentTimeMillis
+    const today = new Date(now).toISOString().slice(0, 10).replaceAll("-", "")
+    // Of finished days, those that hold anything.
+    const days = new Map<string, number>()
+    for (const leaf of leaves) {
+      const period = leaf["period"] as string | null
+      if (leaf["used"] === true && period?.length === 8 && period < today) days.set(period, (days.get(period) ?? 0) + Number(leaf["bytes"]))
+    }
+    const last = [...days].toSorted(([a], [b]) => (a < b ? 1 : -1)).slice(0, 7)
+    const bytesPerDay = last.length === 0 ? undefined : last.reduce((sum, [, bytes]) => sum + bytes, 0) / last.length
+    const { capacity } = store.config
+    return {
+      tables: tablesOf(leaves),
+      bytes: leaves.reduce((sum, leaf) => sum + Number(leaf["bytes"]), 0),
+      databaseBytes: database,
+      samples: rated(yield* session.query(perDay(t.metric_pack_day, "n", "where p.col = 0")), "bytesPerSample"),
+      spans: rated(yield* session.query(perDay(t.trace_part, "span_count", "")), "bytesPerSpan"),
+      bytesPerDay,
+      capacity,
+      fullAt: capacity === undefined || bytesPerDay === undefined
+        ? undefined
+        : fullAt(now, { capacity, database, bytesPerDay, kept: days.size, retentionDays: store.config.retentionDays() })
+    }
+  })
+
+/** Once there are as many days as retention keeps, a new one replaces an old one. */
+const fullAt = (
+  now: number,
+  of: { readonly capacity: number; readonly database: number; readonly bytesPerDay: number; readonly kept: number; readonly retentionDays: number }
+): number | undefined => {
+  const daysLeft = Math.max(0, of.capacity - of.database) / of.bytesPerDay
+  return daysLeft > Math.max(0, of.retentionDays - of.kept) ? undefined : now + daysLeft * day
+}
+
+const tablesOf = (leaves: ReadonlyArray<Row>): ReadonlyArray<TableReport> =>
+  [...Map.groupBy(leaves, (leaf) => String(leaf["name"]))].map(([name, parts]) => {
+    const periods = parts.flatMap((part) => (part["part"] === true && part["period"] !== null ? [String(part["period"])] : [])).toSorted()
+    return {
+      name,
+      partitions: periods.length,
+      bytes: parts.reduce((sum, part) => sum + Number(part["bytes"]), 0),
+      oldest: periods[0],
+      newest: periods.at(-1)
+    }
+  })
+
+/** The newest finished day with rows: how many things it holds, and its partition's size. */
+const perDay = (table: string, count: string, where: string): string =>
+  `with newest as (
+    select tableoid as part, ts from ${table} p ${where === "" ? "where" : `${where} and`} ts < date_trunc('day', now(), 'UTC') order by ts desc limit 1
+  )
+  select (select sum(p.${count}) from ${table} p ${where === "" ? "where" : `${where} and`} p.ts >= date_trunc('day', newest.ts, 'UTC')
+      and p.ts < date_trunc('day', newest.ts, 'UTC') + interval '1 day')::int8 as count,
+    pg_total_relation_size(newest.part)::int8 as bytes from newest`
+
+const rated = <K extends "bytesPerSample" | "bytesPerSpan">(rows: ReadonlyArray<Row>, name: K) => {
+  const count = Number(rows[0]?.["count"] ?? 0)
+  return count === 0 ? undefined : { perDay: count, [name]: Number(rows[0]!["bytes"]) / count } as { readonly perDay: number } & Record<K, number>
+}
