@@ -111,7 +111,7 @@ const make = (options: PostgresOptions) =>
       })
       : undefined
 
-    const worker = spans === undefined ? undefined : yield* SpanWorker.start(store, config.searchable)
+    const worker = spans === undefined || !config.packing ? undefined : yield* SpanWorker.start(store, config.searchable)
 
     yield* telemetry.register({
       name: config.name,

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Deletion from "./internal/deletion.ts"
 import { describe, sqlState } from "./internal/errors.ts"
-import { sqlNames } from "./internal/names.ts"
+import { type Partitioned, sqlNames } from "./internal/names.ts"
 import { text } from "./internal/parameters.ts"
 import type { Row, Session } from "./internal/session.ts"
 import type { Store } from "./internal/Store.ts"
@@ -98,13 +98,27 @@ const report = (session: Session, store: Store): Effect.Effect<StorageReport, Sq
     }
     const last = [...days].toSorted(([a], [b]) => (a < b ? 1 : -1)).slice(0, 7)
     const bytesPerDay = last.length === 0 ? undefined : last.reduce((sum, [, bytes]) => sum + bytes, 0) / last.length
+    /** Of the last finished day in the first of the tables: what it counts, and the bytes of that day in all of them. */
+    const sizeOf = <K extends string>(name: K, tables: ReadonlyArray<Partitioned>, count: string) =>
+      Effect.gen(function*() {
+        const [first] = tables
+        const period = leaves.filter((leaf) => leaf["name"] === `obs_${first}` && leaf["used"] === true && String(leaf["period"]) < today)
+          .map((leaf) => String(leaf["period"])).toSorted().at(-1)
+        if (period === undefined) return undefined
+        const perDay = Number((yield* session.query(`select (${count})::int8 as n from ${t.schema}."obs_${first}_p${period}"`))[0]!["n"] ?? 0)
+        const bytes = leaves.filter((leaf) => leaf["period"] === period && tables.some((table) => leaf["name"] === `obs_${table}`))
+          .reduce((sum, leaf) => sum + Number(leaf["bytes"]), 0)
+        return perDay === 0 ? undefined : { perDay, [name]: bytes / perDay } as { readonly perDay: number } & Record<K, number>
+      })
     const { capacity } = store.config
     return {
       tables: tablesOf(leaves),
       bytes: leaves.reduce((sum, leaf) => sum + Number(leaf["bytes"]), 0),
       databaseBytes: database,
-      samples: rated(yield* session.query(perDay(t.metric_pack_day, "n", "where p.col = 0")), "bytesPerSample"),
-      spans: rated(yield* session.query(perDay(t.trace_part, "span_count", "")), "bytesPerSpan"),
+      samples: yield* sizeOf("bytesPerSample", ["metric_pack_day", "metric_segment"], "sum(n) filter (where col = 0)"),
+      // Packed a few minutes after they came; until then, or without packing, as they came.
+      spans: (yield* sizeOf("bytesPerSpan", ["span_pack", "trace_pack"], "sum(n)")) ??
+        (yield* sizeOf("bytesPerSpan", ["trace_part"], "sum(span_count)")),
       bytesPerDay,
       capacity,
       fullAt: capacity === undefined || bytesPerDay === undefined
@@ -133,17 +147,3 @@ const tablesOf = (leaves: ReadonlyArray<Row>): ReadonlyArray<TableReport> =>
       newest: periods.at(-1)
     }
   })
-
-/** The newest finished day with rows: how many things it holds, and its partition's size. */
-const perDay = (table: string, count: string, where: string): string =>
-  `with newest as (
-    select tableoid as part, ts from ${table} p ${where === "" ? "where" : `${where} and`} ts < date_trunc('day', now(), 'UTC') order by ts desc limit 1
-  )
-  select (select sum(p.${count}) from ${table} p ${where === "" ? "where" : `${where} and`} p.ts >= date_trunc('day', newest.ts, 'UTC')
-      and p.ts < date_trunc('day', newest.ts, 'UTC') + interval '1 day')::int8 as count,
-    pg_total_relation_size(newest.part)::int8 as bytes from newest`
-
-const rated = <K extends "bytesPerSample" | "bytesPerSpan">(rows: ReadonlyArray<Row>, name: K) => {
-  const count = Number(rows[0]?.["count"] ?? 0)
-  return count === 0 ? undefined : { perDay: count, [name]: Number(rows[0]!["bytes"]) / count } as { readonly perDay: number } & Record<K, number>
-}
