@@ -78,7 +78,7 @@ describe("exemplars", () => {
         traceId,
         spanId,
         value: 0.05,
-        time: 1001
+        time: 1002
       } as object)
     }))
 

@@ -4,7 +4,7 @@ import type { MetricFamily } from "../MetricStore.ts"
 import { wanted } from "./Exemplars.ts"
 import { merged } from "./ExponentialHistogram.ts"
 import type { Registry } from "./Registry.ts"
-import { Slot } from "./Slot.ts"
+import { Branch, type Owner, Slot } from "./Slot.ts"
 import { cut } from "./text.ts"
 import type { Totals } from "./Totals.ts"
 import type { View } from "./views.ts"
@@ -18,17 +18,12 @@ export const overflowValue = "_overflow"
 export const otherValue = "_OTHER"
 
 type Labels = Readonly<Record<string, string>>
-/** The last level holds slots, those above it branches. */
-type Branch = Map<string, any>
-
-/** Equal to no label value. */
-const nothing = {} as string
 
 /**
  * One metric and its series. A series is found by the label values alone: first they are compared with those of a series found lately,
  * then they lead through a trie of Maps, in declared order. Neither builds a string or allocates.
  */
-export class Family implements MetricFamily {
+export class Family implements MetricFamily, Owner {
   /** What it is called and looks like for those who read. */
   definition: MetricDefinition
   readonly series: Array<Slot> = []
@@ -48,11 +43,13 @@ export class Family implements MetricFamily {
   private whole: boolean
   /** The toolkit's own metrics have a place when the process has no more: they say so. */
   private readonly own: boolean
-  private readonly constants: ReadonlyArray<string>
+  readonly constants: ReadonlyArray<string>
+  readonly epoch: number
   private readonly allowed: ReadonlyArray<ReadonlySet<string> | undefined> | undefined
-  private root: Branch = new Map()
-  private none: Slot
-  private recent: Slot
+  private root: Branch
+  /** A series found lately and its values; none as long as there are no values. */
+  private recent: Slot | undefined
+  private recentValues: ReadonlyArray<string> = []
   private finds = 0
   private single: Slot | undefined
   private overflow: Slot | undefined
@@ -77,7 +74,8 @@ export class Family implements MetricFamily {
     this.allowed = literals === undefined
       ? undefined
       : this.names.map((name) => Object.hasOwn(literals, name) ? new Set(literals[name]) : undefined)
-    this.recent = this.none = new Slot(-1, definition, this.names.map(() => nothing), 0)
+    this.epoch = registry.epoch
+    this.root = new Branch(this, undefined, "")
   }
 
   /** The series of these labels, made when it is new; never fails. */
@@ -92,10 +90,9 @@ export class Family implements MetricFamily {
   }
 
   private look(labels: Labels | undefined): Slot | undefined {
-    const { names, recent } = this
+    const { names, recentValues: values } = this
     if (labels === undefined || labels === null) return names.length === 0 ? this.single : undefined
     if (!this.whole) return this.lookByName(labels)
-    const values = recent.labelValues
     // Walking the keys also finds out whether there are too many of them.
     let node: any = undefined
     let i = 0
@@ -103,7 +100,7 @@ export class Family implements MetricFamily {
       if (key !== names[i]) return this.lookByName(labels)
       const value = labels[key]!
       if (node === undefined) {
-        if (value === values[i]) {
+        if (value === values[i] && value !== undefined) {
           i++
           continue
         }
@@ -115,9 +112,12 @@ export class Family implements MetricFamily {
       i++
     }
     if (i !== names.length) return undefined
-    if (node === undefined) return i === 0 ? this.single : recent
+    if (node === undefined) return i === 0 ? this.single : this.recent
     // Not each time: with many series in turn it would only be a write.
-    if ((this.finds = (this.finds + 1) & 15) === 0) this.recent = node
+    if ((this.finds = (this.finds + 1) & 15) === 0) {
+      this.recent = node as Slot
+      this.recentValues = node.ownValues
+    }
     return node
   }
 
@@ -167,38 +167,45 @@ export class Family implements MetricFamily {
   }
 
   /** The series of these values, one for each label that tells series apart. */
-  at(given: ReadonlyArray<string>): Slot {
-    const n = given.length
-    let values = given
-    if (n === 0) return this.single ??= this.create(values)
-    let node: Branch = this.root
+  at(values: ReadonlyArray<string>): Slot {
+    const n = values.length
+    if (n === 0) return this.single ??= this.create(this.root, undefined)
+    let node = this.root
     for (let i = 0; i < n - 1; i++) {
-      let next: Branch | undefined = node.get(values[i]!)
-      if (next === undefined) {
-        if (this.full) return this.spill(values)
-        if (values === given) values = given.map(own)
-        next = new Map()
-        node.set(values[i]!, next)
-      }
+      const next: Branch | undefined = node.get(values[i]!)
+      if (next === undefined) return this.full ? this.spill(values) : this.grow(node, values, i)
       node = next
     }
     const found: Slot | undefined = node.get(values[n - 1]!)
     if (found !== undefined) return found
-    if (this.full) return this.spill(values)
-    if (values === given) values = given.map(own)
-    const last = values[n - 1]!
-    const made = this.create(values)
-    node.set(last, made)
+    return this.full ? this.spill(values) : this.grow(node, values, n - 1)
+  }
+
+  /** A new series below `node`, to which the first `depth` values lead. */
+  private grow(node: Branch, values: ReadonlyArray<string>, depth: number): Slot {
+    for (let i = depth; i < values.length - 1; i++) {
+      const key = detached(values[i]!)
+      const next = new Branch(this, node, key)
+      node.set(key, next)
+      node = next
+    }
+    const key = detached(values[values.length - 1]!)
+    const made = this.create(node, key)
+    node.set(key, made)
     return made
   }
 
   /** The series of these labels if there is one. */
   known(labels: Labels | undefined): Slot | undefined {
-    if (this.kept.length === 0) return this.single
+    return this.walk(this.kept.map((i) => read(labels, this.names[i]!) ?? ""))
+  }
+
+  private walk(values: ReadonlyArray<string>): Slot | undefined {
+    if (values.length === 0) return this.single
     let node: any = this.root
-    for (const i of this.kept) {
+    for (const value of values) {
       if (node === undefined) return undefined
-      node = node.get(read(labels, this.names[i]!) ?? "")
+      node = node.get(value)
     }
     return node
   }
@@ -206,7 +213,7 @@ export class Family implements MetricFamily {
   /** The series a handle holds, or its successor when it was retired. */
   current(slot: Slot): Slot {
     if (slot.index >= 0) return slot
-    return this.at(slot.labelValues.slice(0, slot.labelValues.length - this.constants.length))
+    return this.at(slot.ownValues)
   }
 
   /** Adds labels, which the series there are do not have. For mirrored families: who records into others would find the old names. */
@@ -215,32 +222,32 @@ export class Family implements MetricFamily {
     if (added.length === 0) return
     const view = this.registry.viewOf(new Definition({ ...this.source, labelNames: [...this.names, ...added] }))
     if (view instanceof MetricDefinitionError) return this.registry.report(view.message)
-    const before = this.kept.length
     const { definition, kept, source } = view
     this.definition = definition
     this.source = source
     this.names = source.labelNames
     this.kept = kept
     this.whole = kept.length === this.names.length
-    this.recent = this.none = new Slot(-1, definition, this.names.map(() => nothing), 0)
     this.single = kept.length === 0 ? this.single : undefined
-    this.root = new Map()
-    for (const slot of this.series) {
+    const before = this.series.map((slot) => [slot, slot.ownValues] as const)
+    this.root = new Branch(this, undefined, "")
+    this.recent = undefined
+    this.recentValues = []
+    for (const [slot, values] of before) {
       const filler = slot === this.overflow ? overflowValue : ""
-      const values = [...slot.labelValues.slice(0, before), ...kept.slice(before).map(() => filler)]
-      Object.assign(slot, { definition, labelValues: [...values, ...this.constants] })
-      if (values.length > 0 && slot !== this.overflow) this.put(values, slot)
+      if (kept.length > 0) this.put([...values, ...kept.slice(values.length).map(() => filler)], slot)
     }
   }
 
   private put(values: ReadonlyArray<string>, slot: Slot): void {
-    let node: Branch = this.root
+    let node = this.root
     for (const value of values.slice(0, -1)) {
       let next: Branch | undefined = node.get(value)
-      if (next === undefined) node.set(value, next = new Map())
+      if (next === undefined) node.set(value, next = new Branch(this, node, value))
       node = next
     }
     node.set(values.at(-1)!, slot)
+    slot.move(node, values.at(-1)!)
   }
 
   private get full(): boolean {
@@ -249,14 +256,31 @@ export class Family implements MetricFamily {
 
   private spill(values: ReadonlyArray<string>): Slot {
     this.registry.overflowed(this, values)
-    return this.overflow ??= this.create(values.map(() => overflowValue))
+    return this.overflow ??= this.overflowAt(values.map(() => overflowValue))
   }
 
-  private create(values: ReadonlyArray<string>): Slot {
-    const labelValues = this.constants.length === 0 ? values : [...values, ...this.constants]
-    const before = this.registry.totals.recall(this.definition, labelValues)
-    const slot = this.registry.addSeries(this.definition, labelValues, before?.createdAt)
-    if (before !== undefined) (this.bases ??= new Map()).set(slot, before)
+  /** It has a place in the trie like any other: a program may use the very same label values. */
+  private overflowAt(values: ReadonlyArray<string>): Slot {
+    const known = this.walk(values)
+    if (known !== undefined) return known
+    let node = this.root
+    let depth = 0
+    for (; depth < values.length - 1; depth++) {
+      const next: Branch | undefined = node.get(values[depth]!)
+      if (next === undefined) break
+      node = next
+    }
+    return this.grow(node, values, depth)
+  }
+
+  private create(branch: Branch, key: string | undefined): Slot {
+    const { registry } = this
+    const slot = registry.addSeries(this.definition, branch, key)
+    const before = registry.totals.recall(slot)
+    if (before !== undefined) {
+      slot.resume(before.createdAt)
+      ;(this.bases ??= new Map()).set(slot, before)
+    }
     this.series.push(slot)
     return slot
   }
@@ -272,13 +296,14 @@ export class Family implements MetricFamily {
   /** Takes series out; what they counted is remembered. Their last values stay in the columns for those who read frames. */
   retire(slots: ReadonlySet<Slot>): void {
     for (const slot of slots) {
-      this.registry.totals.keep(this.definition, slot, this.totalsOf(slot))
+      this.registry.totals.keep(slot, this.totalsOf(slot))
       this.bases?.delete(slot)
       if (slot === this.single) this.single = undefined
-      else if (slot === this.overflow) this.overflow = undefined
-      else prune(this.root, slot.labelValues, 0)
+      else prune(this.root, slot.ownValues, 0)
+      if (slot === this.overflow) this.overflow = undefined
     }
-    this.recent = this.none
+    this.recent = undefined
+    this.recentValues = []
     let n = 0
     for (const slot of this.series) if (!slots.has(slot)) this.series[n++] = slot
     this.series.length = n
@@ -346,13 +371,13 @@ export class Family implements MetricFamily {
 const leastSlice = 13
 
 /** What is kept for long must not hold on to the text it was cut from: a path to its request, a word to its document. */
-const own = (value: string): string => value.length < leastSlice ? value : cut(value, value.length)
+const detached = (value: string): string => value.length < leastSlice ? value : cut(value, value.length)
 
 /** Takes a path out of the trie, with the branches that are empty then. */
 const prune = (node: Branch, values: ReadonlyArray<string>, depth: number): void => {
   const value = values[depth]!
   const child: unknown = node.get(value)
-  if (child instanceof Map) {
+  if (child instanceof Branch) {
     prune(child, values, depth + 1)
     if (child.size > 0) return
   }

@@ -10,7 +10,7 @@ import { type CardinalityReport, Firewall } from "./Firewall.ts"
 import { Histograms } from "./Histograms.ts"
 import { lint } from "./lint.ts"
 import { Scalars } from "./Scalars.ts"
-import { Slot } from "./Slot.ts"
+import { type Branch, Slot } from "./Slot.ts"
 import { Summaries } from "./Summaries.ts"
 import { RingTap } from "./Taps.ts"
 import { RetiredTotals } from "./Totals.ts"
@@ -53,6 +53,8 @@ export class Registry implements MetricStore {
   private takenBuckets: Array<number> = []
   private readonly settings: StoreSettings
   private readonly now: () => number
+  /** Milliseconds since the epoch when the store began. */
+  readonly epoch: number
   private readonly views: Views
   /** By the name that recorders use. */
   private readonly bySource = new Map<string, Family>()
@@ -80,6 +82,7 @@ export class Registry implements MetricStore {
   constructor(settings: StoreSettings, now: () => number, monotonic: () => number = now) {
     this.settings = settings
     this.now = now
+    this.epoch = now()
     this.summaries = new Summaries(monotonic)
     this.views = new Views(
       settings.allow ?? { metrics: undefined, labels: undefined },
@@ -337,9 +340,9 @@ export class Registry implements MetricStore {
     return defaultLabels !== undefined && Object.hasOwn(defaultLabels, name) ? defaultLabels[name] : undefined
   }
 
-  addSeries(definition: MetricDefinition, labelValues: ReadonlyArray<string>, createdAt = this.now()): Slot {
+  addSeries(definition: MetricDefinition, branch: Branch, key: string | undefined): Slot {
     const column = this.columnOf(definition.type)
-    const slot = new Slot(column.series.length, definition, labelValues, createdAt)
+    const slot = new Slot(column.series.length, branch, key, this.now())
     column.add(slot, Exemplars.wanted(definition))
     return slot
   }

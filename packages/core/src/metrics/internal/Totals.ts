@@ -1,4 +1,3 @@
-import type { MetricDefinition } from "../MetricDefinition.ts"
 import type { ExponentialState, Series } from "../MetricFrame.ts"
 
 /** What a series had counted when it was retired. */
@@ -21,10 +20,11 @@ const maxRemembered = 10_000
 export class RetiredTotals {
   private readonly byKey = new Map<string, Totals>()
 
-  keep(definition: MetricDefinition, series: Series, totals: Totals): void {
+  keep(series: Series, totals: Totals): void {
+    const { definition } = series
     // A gauge says what is now; an up-down counter is retired at 0 only, where it starts again.
     if (definition.type === "gauge" || definition.type === "upDownCounter") return
-    const key = keyOf(definition, series.labelValues)
+    const key = keyOf(series)
     this.byKey.delete(key)
     this.byKey.set(key, totals)
     for (const [oldest] of this.byKey) {
@@ -33,13 +33,13 @@ export class RetiredTotals {
     }
   }
 
-  recall(definition: MetricDefinition, labelValues: ReadonlyArray<string>): Totals | undefined {
+  recall(series: Series): Totals | undefined {
     if (this.byKey.size === 0) return undefined
-    const key = keyOf(definition, labelValues)
+    const key = keyOf(series)
     const totals = this.byKey.get(key)
     if (totals !== undefined) this.byKey.delete(key)
     return totals
   }
 }
 
-const keyOf = (definition: MetricDefinition, labelValues: ReadonlyArray<string>): string => JSON.stringify([definition.name, ...labelValues])
+const keyOf = ({ definition, labelValues }: Series): string => JSON.stringify([definition.name, ...labelValues])
