@@ -12,6 +12,8 @@ const metricName = /^[a-zA-Z_][a-zA-Z0-9_]{0,254}$/
 const labelName = /^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/
 const reservedLabels: ReadonlySet<string> = new Set(["le", "quantile"])
 
+const maxLabels = 64
+
 /** Default buckets of a histogram, in seconds. */
 export const defaultBuckets: ReadonlyArray<number> = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
@@ -169,6 +171,7 @@ export const problem = (
   if (typeof name !== "string" || !metricName.test(name) || /^_+$/.test(name) || name.startsWith("__")) {
     return wrong("name", "must match [a-zA-Z_][a-zA-Z0-9_]* (at most 255 characters, not underscores alone, no leading __)")
   }
+  if (labelNames.length > maxLabels) return wrong("labelNames", `has ${labelNames.length} labels: at most ${maxLabels}`)
   const seen = new Set<string>()
   for (const label of labelNames) {
     if (typeof label !== "string" || !labelName.test(label) || label.startsWith("__") || /^_+$/.test(label)) {

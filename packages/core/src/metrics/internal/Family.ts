@@ -141,8 +141,8 @@ export class Family implements MetricFamily, Owner {
     const values: Array<string> = []
     let known = 0
     for (let i = 0; i < names.length; i++) {
+      if (has(labels, names[i]!)) known++
       let value = read(labels, names[i]!)
-      if (value !== undefined) known++
       if (!this.whole && !kept.includes(i)) continue
       if (value === undefined) {
         value = registry.ambientValue(names[i]!)
@@ -393,6 +393,14 @@ const read = (labels: Labels | undefined, name: string): string | undefined => {
     return value === undefined || value === null ? undefined : typeof value === "string" ? value : String(value)
   } catch {
     return undefined
+  }
+}
+
+const has = (labels: Labels | undefined, name: string): boolean => {
+  try {
+    return labels !== undefined && labels !== null && Object.hasOwn(labels, name)
+  } catch {
+    return false
   }
 }
 

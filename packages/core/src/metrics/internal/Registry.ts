@@ -293,9 +293,15 @@ export class Registry implements MetricStore {
     return this.declareOnUse(metric, type, labels)
   }
 
+  /** As `resolve`, for a record of the kind that the metric is for; by name, a counter where the name is not declared. */
+  resolveAny(metric: MetricDefinition | string, labels: Readonly<Record<string, string>> | undefined): Family | undefined {
+    const declared = typeof metric === "string" ? this.bySource.get(metric)?.source : isDefinition(metric) ? metric : undefined
+    return this.resolve(metric, declared?.type ?? "counter", labels)
+  }
+
   private declareOnUse(metric: MetricDefinition | string, type: MetricType, labels: Readonly<Record<string, string>> | undefined): Family | undefined {
     if (typeof metric !== "string") {
-      if (!(metric instanceof Definition)) {
+      if (!isDefinition(metric)) {
         this.refuse("invalid_name", undefined)
         return undefined
       }
@@ -315,7 +321,7 @@ export class Registry implements MetricStore {
       type,
       help: "",
       unit: "",
-      labelNames: labels === undefined || labels === null ? [] : Object.keys(labels),
+      labelNames: namesOf(labels),
       ...(type === "histogram" ? { buckets: defaultBuckets } : {}),
       ...(type === "summary" ? { objectives: defaultObjectives } : {})
     }
@@ -442,7 +448,9 @@ export class Registry implements MetricStore {
 
   /** The series of these labels ends: readers get its last value, and a later record begins a new one. `false` when there is none. */
   remove(metric: MetricDefinition | string, labels?: Readonly<Record<string, string>>): boolean {
-    const family = typeof metric === "string" ? this.bySource.get(metric) : this.byDefinition.get(metric) ?? this.bySource.get(metric?.name)
+    const family = typeof metric === "string"
+      ? this.bySource.get(metric)
+      : this.byDefinition.get(metric) ?? (isDefinition(metric) ? this.bySource.get(metric.name) : undefined)
     const slot = family?.known(labels)
     if (family === undefined || slot === undefined) return false
     this.retire(family, new Set([slot]))
@@ -555,5 +563,22 @@ export class Registry implements MetricStore {
 
   private tell(series: Slot, value: number): void {
     for (const tap of this.taps) tap.offer(series, value)
+  }
+}
+
+/** From untyped code anything may come, a revoked proxy too. */
+export const isDefinition = (metric: unknown): metric is MetricDefinition => {
+  try {
+    return metric instanceof Definition
+  } catch {
+    return false
+  }
+}
+
+const namesOf = (labels: Readonly<Record<string, string>> | undefined): ReadonlyArray<string> => {
+  try {
+    return labels === undefined || labels === null ? [] : Object.keys(labels)
+  } catch {
+    return []
   }
 }

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { MetricDefinition } from "../MetricDefinition.ts"
+import type { MetricDefinition } from "../MetricDefinition.ts"
 import type { CounterHandle, GaugeHandle, ObserverHandle } from "../MetricsRecorder.ts"
 import type { Family } from "./Family.ts"
 import type { Registry } from "./Registry.ts"
@@ -22,11 +22,10 @@ export const silentHandle: CounterHandle & GaugeHandle & ObserverHandle = {
 
 /** Finds the series once; a metric that cannot be recorded gives a handle that keeps nothing. */
 export const bind = (registry: Registry, metric: MetricDefinition, labels: Labels | undefined) => {
-  const type = metric instanceof MetricDefinition ? metric.type : "counter"
-  const family = registry.resolve(metric, type, labels)
+  const family = registry.resolveAny(metric, labels)
   if (family === undefined) return silentHandle
   const series = family.find(labels)
-  switch (type) {
+  switch (family.source.type) {
     case "gauge":
       return new Gauge(registry, family, series)
     case "histogram":

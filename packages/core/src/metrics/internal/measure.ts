@@ -2,9 +2,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { LongTask, Operation, Outcome } from "../bundles.ts"
-import { MetricDefinition } from "../MetricDefinition.ts"
+import type { MetricDefinition } from "../MetricDefinition.ts"
 import type { Family } from "./Family.ts"
-import type { Registry } from "./Registry.ts"
+import { isDefinition, type Registry } from "./Registry.ts"
 import type { Slot } from "./Slot.ts"
 
 type Labels = Readonly<Record<string, string>> | undefined
@@ -45,9 +45,6 @@ export const make = (registry: Registry, withSpan: WithSpan) => ({
 
 const observe = (registry: Registry, metric: Metric, seconds: number, labels: Labels): void =>
   registry.observe(metric, isDefinition(metric) && metric.type === "summary" ? "summary" : "histogram", seconds, labels)
-
-/** Names and, from untyped code, anything else are told apart by the store. */
-const isDefinition = (metric: Metric): metric is MetricDefinition => metric instanceof MetricDefinition
 
 /** The labels of an end: `outcome` and `error_type` where the metric has them. */
 const ended = (metric: Metric, labels: Labels, exit: Exit.Exit<unknown, unknown>): Labels => {
