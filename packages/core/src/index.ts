@@ -3,6 +3,8 @@ export * as MetricDefinition from "./metrics/MetricDefinition.ts"
 export * as Label from "./metrics/Label.ts"
 export type { MetricType } from "./metrics/MetricDefinition.ts"
 export { type CounterHandle, type GaugeHandle, MetricsRecorder, type ObserverHandle } from "./metrics/MetricsRecorder.ts"
+export * as NamingConventions from "./metrics/NamingConventions.ts"
+export * as OtelMetrics from "./metrics/OtelMetrics.ts"
 export * as StandardMetrics from "./metrics/StandardMetrics.ts"
 export { Tracer } from "./tracing/Tracer.ts"
 

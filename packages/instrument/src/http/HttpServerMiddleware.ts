@@ -43,7 +43,7 @@ export const make = (
   recorder: MetricsRecorder["Service"],
   options: HttpServerOptions = {}
 ): RouterMiddleware => {
-  const server: Server = { metrics: new RouteMetrics(recorder), trustIncoming: options.trustIncoming ?? true }
+  const server: Server = { metrics: new RouteMetrics(recorder, telemetry.settings().metrics.conventions), trustIncoming: options.trustIncoming ?? true }
   return (app) =>
     Effect.withFiber((fiber) => {
       const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)

@@ -8,6 +8,7 @@ export interface HubOptions {
   readonly listening?: boolean
   readonly sampleRate?: number
   readonly sampler?: Sampler.Sampler
+  readonly conventions?: "standard" | "otel" | "both"
 }
 
 type HttpMetric = typeof StandardMetrics.HttpRequestDuration | typeof StandardMetrics.HttpRequestSize | typeof StandardMetrics.HttpResponseSize
@@ -40,7 +41,7 @@ export const makeHub = (options: HubOptions = {}) => {
     get spans() {
       return spans()
     },
-    layer: hub.pipe(Layer.provide(ObservabilityConfig.layer({ tracing })), Layer.orDie),
+    layer: hub.pipe(Layer.provide(ObservabilityConfig.layer({ tracing, metrics: { conventions: options.conventions ?? "standard" } })), Layer.orDie),
     /** `http_requests_total` by `method path status`. */
     requests: (): Record<string, number> => {
       const family = store?.family("http_requests_total")
