@@ -38,9 +38,6 @@ class Family implements MetricFamily {
   quantile() {
     return 0
   }
-  exponential() {
-    return undefined
-  }
   exemplar(series: Series, bucket = -1) {
     return this.exemplars.get(`${series.labelValues.join()} ${bucket}`)
   }

@@ -53,7 +53,7 @@ export interface MetricFamily {
   /** Summary: the value at quantile `q` (0 to 1) of the last `maxAge` seconds; NaN when nothing was observed in them. */
   readonly quantile: (series: Series, q: number) => number
   /** Histogram whose definition asks for it: all values in base-2 exponential buckets. Cumulative. */
-  readonly exponential: (series: Series) => ExponentialState | undefined
+  readonly exponential?: (series: Series) => ExponentialState | undefined
   /** The newest exemplar of a histogram's bucket, or of a counter (no bucket). */
   readonly exemplar: (series: Series, bucket?: number) => Exemplar | undefined
 }
