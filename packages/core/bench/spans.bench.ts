@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as EffectTracer from "effect/Tracer"
 import type { Bench, Side } from "../../../test/bench/Bench.ts"
+import { make as makeStore } from "../src/metrics/MetricStore.ts"
+import { SpanDuration } from "../src/metrics/StandardMetrics.ts"
 import * as ObservabilityTracer from "../src/tracing/ObservabilityTracer.ts"
 import * as Sampler from "../src/tracing/sampling/Sampler.ts"
 import type { SpanData } from "../src/tracing/SpanData.ts"
@@ -95,13 +97,24 @@ const side = (name: string, span: Effect.Effect<void>, tracer: EffectTracer.Trac
   }
 }
 
-const ours = (span: Effect.Effect<void>, options: { readonly active?: boolean; readonly sampler?: Sampler.Sampler } = {}): Side => {
+interface Ours {
+  readonly active?: boolean
+  readonly sampler?: Sampler.Sampler
+  /** Whether rate, errors and duration are recorded, as the hub does. */
+  readonly measured?: boolean
+}
+
+const ours = (span: Effect.Effect<void>, options: Ours = {}): Side => {
   const sink: Array<SpanData> = []
-  const { active = true, sampler = Sampler.parentBased(Sampler.always) } = options
+  const { active = true, measured = false, sampler = Sampler.parentBased(Sampler.always) } = options
+  const store = makeStore({ maxSeriesPerMetric: 100, maxSeries: 100, maxMetrics: 10, buckets: {} }, () => 0)
   const tracer = ObservabilityTracer.make({
     active: () => active,
     now: () => 0,
     sampler: () => sampler,
+    measured: () => measured ? "entry" : "off",
+    measure: (operation, kind, failed, nanos) =>
+      store.observe(SpanDuration, "histogram", Math.max(0, nanos) / 1e9, { operation, kind, status: failed ? "error" : "ok" }),
     onEnd: (ended) => {
       sink.push(ended)
     }
@@ -185,6 +198,19 @@ export default (bench: Bench): void => {
   })
   bench.compare({ name: "B5.effect", unit: "ns/op", baseline: ours(disabled), subject: ours(combined, { active: false }), moonshot: 1 / 15 })
   bench.measure({ name: "B5.unsampled", unit: "ns/op", run: added(ours(combined, { sampler: Sampler.never }), ours(Effect.void)) })
+  // One more inside it costs next to nothing.
+  const nested = combined.pipe(Tracer.withSpan("outer"))
+  bench.measure({
+    name: "B5.nested",
+    unit: "ns/op",
+    run: added(ours(nested, { sampler: Sampler.never }), ours(combined, { sampler: Sampler.never }))
+  })
+  // What span metrics add to a span that is not kept.
+  bench.measure({
+    name: "B5.measured",
+    unit: "ns/op",
+    run: added(ours(combined, { sampler: Sampler.never, measured: true }), ours(combined, { sampler: Sampler.never }))
+  })
 }
 
 const rounds = 20

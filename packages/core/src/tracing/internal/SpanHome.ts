@@ -53,10 +53,15 @@ export class SpanHome {
     return { open: this.count, oldest: this.first, forgotten: this.lost }
   }
 
-  /** The open spans as they are now, ended at `now` and marked as unfinished; they go on. */
+  /** The open spans of kept traces as they are now, ended at `now` and marked as unfinished; they go on. */
   unfinished(now: bigint): ReadonlyArray<SpanData> {
     const out: Array<SpanData> = []
-    for (let span = this.first; span !== undefined; span = span.newer) out.push(span.unfinished(now))
+    for (let span = this.first; span !== undefined; span = span.newer) {
+      const { held } = span.trace.decision
+      const data = span.unfinished(now)
+      const kept = held === undefined ? data : held.judged(data)
+      if (kept !== undefined) out.push(kept)
+    }
     return out
   }
 }

@@ -31,6 +31,14 @@ export class Held {
     this.holding.end(this, span, isRoot)
   }
 
+  /** A span as the verdict on its trace wants it; `undefined` when the trace is dropped or still undecided. */
+  judged(span: SpanData): SpanData | undefined {
+    const { verdict } = this
+    if (verdict === undefined) return undefined
+    const { traceState, weight } = verdict
+    return span.weight === weight && span.traceState === traceState ? span : { ...span, weight, traceState }
+  }
+
   /** The root of this trace will not end: nothing can be learnt from it any more. */
   abandon(): void {
     this.holding.settle(this, this.fallback, "decided")
@@ -105,12 +113,12 @@ export class Holding {
     if (held.spans === undefined) {
       // Statistics still want to see the root.
       if (isRoot) held.decide(span, true, held)
-      this.release(held.verdict, span)
+      this.release(held, span)
       return
     }
     this.expire(this.environment.now())
     // That may have been its own turn.
-    if (held.spans === undefined) return this.release(held.verdict, span)
+    if (held.spans === undefined) return this.release(held, span)
     held.spans.push(span)
     const bytes = this.environment.weigh(span)
     held.bytes += bytes
@@ -145,13 +153,13 @@ export class Holding {
     held.verdict = verdict
     if (release !== "decided") this.environment.early(release)
     if (verdict === undefined) this.environment.drop(spans.length)
-    else for (const span of spans) this.release(verdict, span)
+    else for (const span of spans) this.release(held, span)
   }
 
-  private release(verdict: Verdict, span: SpanData): void {
-    if (verdict === undefined) this.environment.drop(1)
-    else if (span.weight === verdict.weight && span.traceState === verdict.traceState) this.environment.keep(span)
-    else this.environment.keep({ ...span, weight: verdict.weight, traceState: verdict.traceState })
+  private release(held: Held, span: SpanData): void {
+    const kept = held.judged(span)
+    if (kept === undefined) this.environment.drop(1)
+    else this.environment.keep(kept)
   }
 
   private bound(): void {
