@@ -38,7 +38,7 @@ export const points = (ask: Ask, t: Sql): MetricsHistory["Service"]["getMetricsH
 
 /** The time that anything is stored of, milliseconds: questions often ask for all there is. */
 const extent = (ask: Ask, t: Sql): Effect.Effect<{ readonly from: number; readonly to: number }, HistoryError> => {
-  const hot = [t.metric_frame, t.histogram_frame, t.summary_frame]
+  const hot = [t.metric_frame, t.histogram_frame, t.summary_frame, t.metric_row]
   const rolled = [t.rollup_minute, t.rollup_hour, t.rollup_day]
   const moment = (which: "min" | "max", tables: ReadonlyArray<string>) =>
     `(extract(epoch from ${which === "min" ? "least" : "greatest"}(${tables.map((table) => `(select ${which}(ts) from ${table})`).join(", ")})) * 1000)::float8`

@@ -9,6 +9,7 @@ import { frameColumn, framePieces, framesSql, partsOf } from "./framePieces.ts"
 import { type PackedColumns, packedColumns, pieceOf, placesOf, segmentOf, type Use } from "./packedPieces.ts"
 import type { Piece } from "./pieces.ts"
 import type { SelectedSeries } from "./selection.ts"
+import { writtenPieces } from "./writtenPieces.ts"
 
 const day = 86_400_000
 
@@ -60,7 +61,7 @@ export const readPieces = (ask: Ask, t: Sql, request: Request): Effect.Effect<Re
     ])
     const byKind = Map.groupBy(rows, (row) => row["kind"] as number)
     const of = (kind: number) => byKind.get(kind) ?? []
-    if (of(kinds.frame).length > most || samplesIn(rows) > rangeLimits.samples) {
+    if (Math.max(of(kinds.frame).length, of(kinds.written).length) > most || samplesIn(rows) > rangeLimits.samples) {
       return yield* invalid("start", "and end hold too many values of this metric: narrow the range or the labels")
     }
     const cells = new Map(series.map((one) => [one.id, request.cellOf(one)]))
@@ -70,10 +71,11 @@ export const readPieces = (ask: Ask, t: Sql, request: Request): Effect.Effect<Re
       ...segmentPieces(of(kinds.segment), of(kinds.pack), use),
       ...(layer === undefined ? [] : rolledPieces(of(kinds.rollUp), layer, use))
     ]
-    return [...found, ...yield* older(ask, t, use, { ids, layer, rolled, until: oldest(found, to) })]
+    const written = writtenPieces(of(kinds.written), reading, series, request.cellOf)
+    return [...found, ...written, ...yield* older(ask, t, use, { ids, layer, rolled, until: oldest(found, to) })]
   })
 
-const kinds = { frame: 0, segment: 1, pack: 2, rollUp: 3 } as const
+const kinds = { frame: 0, segment: 1, pack: 2, rollUp: 3, written: 4 } as const
 
 const columnParameters = ({ cols, flattened }: PackedColumns) => [int4s(Int32Array.from(cols)), int4(flattened ? col.first : 32_767)]
 
@@ -81,8 +83,9 @@ const samplesIn = (rows: ReadonlyArray<Row>): number => rows.reduce((sum, row) =
 
 // ----------------------------------------------------------------------------------------------------------------- statements
 
-const unpacked = `null::int4 as series, null::int2 as col, null::int4 as first, null::int4 as n, null::int2 as bits, null::bool as delta,
-  null::bool as absent, null::int8 as base, null::int8 as slope, null::int8 as unit, null::float8 as divisor`
+const unpackedBut = (divisor: string) => `null::int4 as series, null::int2 as col, null::int4 as first, null::int4 as n, null::int2 as bits, null::bool as delta,
+  null::bool as absent, null::int8 as base, null::int8 as slope, null::int8 as unit, ${divisor} as divisor`
+const unpacked = unpackedBut("null::float8")
 
 /**
  * `$7` series, `$8` columns and `$9` the first of the flattened ones; with a roll-up `$10` and `$11` for its own, and of the
@@ -104,7 +107,10 @@ const statement = (t: Sql, frames: string, layer: Layer | undefined): string => 
   select ${kinds.pack}, null, p.segment::float8, null, null, p.part, ${selected}, ${none}
     from ${t.metric_pack} p join segment g on g.id = p.segment and g.ts = p.ts
     where p.series = any($7::int4[]) and p.ts > $1::timestamptz - interval '24 hours' and p.ts <= $2::timestamptz
-      and (p.col = any($8::int4[]) or p.col >= $9::int4)
+      and (p.col = any($8::int4[]) or p.col >= $9::int4) ${layer === undefined ? "" : "and p.hours < 24"}
+  union all
+  (select ${kinds.written}, null, r.series::float8, extract(epoch from r.ts)::float8 * 1000, 0, 0::int2, ${unpackedBut("r.value")}, null, null, ${none}
+    from ${t.metric_row} r where r.series = any($7::int4[]) and r.ts > $1::timestamptz and r.ts <= $2::timestamptz limit $6::int4)
   ${layer === undefined ? "" : `union all ${rollUpSql(t, layer, { series: 7, cols: 10, first: 11 })}`}`
 }
 

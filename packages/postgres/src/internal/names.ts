@@ -5,7 +5,7 @@ export const tables = [
   "migration", "settings", "resource", "family", "series", "lane", "lane_series",
   "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part",
   "metric_segment", "metric_pack", "metric_pack_hour", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "exemplar",
-  "trace_pack", "span_pack", "searchable"
+  "trace_pack", "span_pack", "searchable", "metric_row"
 ] as const
 export type Table = (typeof tables)[number]
 
@@ -31,7 +31,8 @@ export const partitioned = Object.keys(partitionedBy) as ReadonlyArray<Partition
 /** Functions and views of the store itself: how packed rows are read. */
 const readers = [
   "column", "entry", "attributes", "hashes", "parts", "unpack", "hot_part", "cold_part", "hot_span", "cold_span",
-  "every_span", "every_event", "spans_between", "span_events_between"
+  "every_span", "every_event", "spans_between", "span_events_between",
+  "lane_place", "ends", "lengths", "histogram", "every_metric", "every_histogram", "write_metric"
 ] as const
 
 /** Every name qualified and quoted, ready to stand in a statement. */
@@ -45,6 +46,9 @@ export interface Sql extends Record<Table | (typeof readers)[number], string> {
   /** Functions that decode packed rows: their values, and the times of a segment. */
   readonly values: string
   readonly axis: string
+  /** Functions for users: rows of one metric within a time. */
+  readonly metrics_range: string
+  readonly histograms_range: string
 }
 
 export const sqlNames = (names: Names): Sql => {
@@ -62,6 +66,8 @@ export const sqlNames = (names: Names): Sql => {
     },
     rowId: `'${qualified("obs_row_id")}'`,
     values: qualified("obs_values"),
-    axis: qualified("obs_axis")
+    axis: qualified("obs_axis"),
+    metrics_range: qualified("metrics_range"),
+    histograms_range: qualified("histograms_range")
   }
 }

@@ -96,6 +96,8 @@ export const dropExpired = (session: Session, names: Names, retention: Retention
     for (const name of yield* expired(session, names, retention)) {
       if (!(yield* drop(session, names, name))) left.push(name.name)
     }
+    // Rows written by hand are few, and of any time.
+    yield* session.query(`delete from ${t.metric_row} where ts < now() - make_interval(days => $1::int4 + 1)`, [int4(retention("metric_pack_day"))])
     const longest = Math.max(...partitioned.map(retention))
     yield* session.query(`delete from ${t.lane} where seen_at < now() - make_interval(days => $1::int4 + 1)`, [int4(longest)])
     return left

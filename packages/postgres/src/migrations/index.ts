@@ -8,6 +8,7 @@ import type { Names } from "../PostgresConfig.ts"
 import * as Store from "./0001_store.ts"
 import * as Packing from "./0002_packing.ts"
 import * as Spans from "./0003_spans.ts"
+import * as Queries from "./0004_queries.ts"
 
 interface Migration {
   readonly version: number
@@ -16,7 +17,7 @@ interface Migration {
 }
 
 /** Forward only; what is released is never edited, only followed. */
-const migrations: ReadonlyArray<Migration> = [{ version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }]
+const migrations: ReadonlyArray<Migration> = [{ version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }, { version: 4, ...Queries }]
 
 /** The schema holds something this version cannot use; the message says what to do. */
 export class SchemaConflict {

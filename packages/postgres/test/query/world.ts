@@ -47,13 +47,13 @@ export interface World {
   readonly scraped: ReadonlyMap<string, Scraped>
 }
 
-export const makeWorld = (random: Random): World => {
+export const makeWorld = (random: Random, length = moments): World => {
   const scraped = new Map<string, Scraped>()
-  const writers = livesOf(random).map((life) => live(random, life, scraped))
+  const writers = livesOf(random, length).map((life) => live(random, life, scraped))
   return { writers, scraped }
 }
 
-const livesOf = (random: Random): ReadonlyArray<Life> =>
+const livesOf = (random: Random, moments: number): ReadonlyArray<Life> =>
   instances.flatMap((instance) => {
     const lives: Array<Life> = []
     let from = random.int(0, 40)
@@ -115,7 +115,8 @@ const live = (random: Random, life: Life, scraped: Map<string, Scraped>): readon
       const labels = { instance: life.instance, path }
       waiting.push({ metric: Counted, labels, value: random.chance(0.3) ? 0 : random.chance(0.5) ? random.int(1, 100) : random.next() * 10 })
       waiting.push({ metric: Set_, labels, value: Math.round(random.next() * 10_000) / 100 - 20 })
-      waiting.push({ metric: Timed, labels, observed: Array.from({ length: random.int(0, 5) }, () => random.next() ** 3 * 4) })
+      // Whole microseconds, as sums are stored.
+      waiting.push({ metric: Timed, labels, observed: Array.from({ length: random.int(0, 5) }, () => Math.round(random.next() ** 3 * 4e6) / 1e6) })
     }
     if (life.lost.has(moment)) continue
     // What a lost flush held comes with the next one, as one interval; of set values the last.
