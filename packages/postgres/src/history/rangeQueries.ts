@@ -21,13 +21,16 @@ export const queryRange = (ask: Ask, t: Sql): MetricsHistory["Service"]["queryRa
     yield* evaluation.check
     for (const reading of readings) {
       const pieces = yield* readPieces(ask, t, {
-        reading, type, series, from, to, function: plan.function, layer: layerOf(plan, to - from), cellOf: (one: SelectedSeries) => cells.get(one.id)!
+        reading, type, series, from, to, function: plan.function, layer: layerOf(plan, reading, to - from), cellOf: (one: SelectedSeries) => cells.get(one.id)!
       })
       for (const block of reading === "value" ? joined(pieces) : pieces) evaluation.add(reading, block)
     }
     return evaluation.result()
   }) satisfies Effect.Effect<RangeResult, HistoryError>
 
-/** The coarsest roll-up whose places the windows do not cut, when the range is long. */
-const layerOf = ({ start, step, window }: MetricRange.RangePlan, range: number) =>
-  range < longRange ? undefined : layers.findLast((layer) => start % layer.step === 0 && step % layer.step === 0 && window % layer.step === 0)
+/**
+ * The coarsest roll-up whose places the windows do not cut, when the range is long. What holds at a moment is told by the
+ * samples alone: a roll-up no longer knows when in its place a process ended.
+ */
+const layerOf = ({ function: name, start, step, window }: MetricRange.RangePlan, reading: MetricRange.Reading, range: number) =>
+  range < longRange || (reading === "value" && (name === "last" || name === "sum" || name === "count")) ? undefined : layers.findLast((layer) => start % layer.step === 0 && step % layer.step === 0 && window % layer.step === 0)
