@@ -52,7 +52,8 @@ class Samples {
         counts: new Float64Array(routes).fill(20),
         sums,
         mins: new Float64Array(routes).fill(0.001),
-        maxs: new Float64Array(routes).fill(12)
+        maxs: new Float64Array(routes).fill(12),
+        exponentials: []
       }
     }
   }
