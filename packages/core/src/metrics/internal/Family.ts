@@ -114,7 +114,7 @@ export class Family implements MetricFamily, Owner {
     if (i !== names.length) return undefined
     if (node === undefined) return i === 0 ? this.single : this.recent
     // Not each time: with many series in turn it would only be a write.
-    if ((this.finds = (this.finds + 1) & 15) === 0) {
+    if ((this.finds = (this.finds + 1) & 63) === 0) {
       this.recent = node as Slot
       this.recentValues = node.ownValues
     }
