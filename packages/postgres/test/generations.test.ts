@@ -23,7 +23,8 @@ layer(Database.layer, { excludeTestServices: true })("generations of frames", (i
       // The hub's time stands still but for what the test says; the server's does not.
       const hub = yield* Layer.build(Layer.provideMerge(Telemetry.layer, TestClock.layer()))
       const pass = Effect.provide(TestClock.adjust("15 seconds"), hub)
-      const { metrics, store } = yield* Effect.provide(Effect.all({ metrics: MetricsRecorder, store: Effect.map(Telemetry, (one) => one.store) }), hub)
+      const { metrics, telemetry } = yield* Effect.provide(Effect.all({ metrics: MetricsRecorder, telemetry: Telemetry }), hub)
+      const { store } = telemetry
       const reader = store.frames()
       const truth = new Map<string, number>()
       const record = (from: number, to: number) => {

@@ -65,11 +65,6 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const listeners = new Map<string, Listener>()
     const claims = new Map<string, string>()
     let spanListeners: ReadonlyArray<Listener> = []
-    const listening = () => {
-      spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
-      store.exemplars.traced = spanListeners.length > 0
-    }
-    listening()
     let sampler: Sampler | undefined
     const reports = (): ReadonlyArray<ComponentReport> => [...listeners.values()].map(reportOf)
     const self = new SelfMetrics(store, reports, () => {
@@ -95,14 +90,14 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
             })
           }
           listeners.set(listener.name, listener)
-          listening()
+          spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
         }),
         () =>
           Effect.sync(() => {
             // The last to listen gets what was held; its own queue drains after this.
             if (spanListeners.length === 1 && spanListeners[0] === listener) effectTracer.release()
             listeners.delete(listener.name)
-            listening()
+            spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
           })
       )
 

@@ -24,8 +24,6 @@ interface Held {
 
 /** The newest exemplar of every series and bucket, in bounded memory. */
 export class Exemplars {
-  /** Whether anybody keeps spans: where nobody does, no exemplar is looked for. */
-  traced = true
   private readonly now: () => number
   /** Series in order of their last exemplar; by bucket, a counter's at 0. */
   private readonly bySeries = new Map<Series, Array<Held | undefined>>()
@@ -41,7 +39,6 @@ export class Exemplars {
    * is not sampled. Finding the fiber is one global look-up, so that recorders need not pass it on.
    */
   capture(series: Series, bucket: number, value: number): boolean {
-    if (!this.traced) return false
     const span = Fiber.getCurrent()?.cache.span
     if (span === undefined || span._tag !== "Span") return false
     try {
