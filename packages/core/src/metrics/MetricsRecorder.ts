@@ -52,11 +52,13 @@ export type HandleFor<D> = D extends MetricDefinition.Gauge<any> ? GaugeHandle
  *
  * @example
  * ```ts
+ * const Charges = MetricDefinition.histogram("charge_seconds", { help: "Time to charge a card", unit: "seconds" })
+ *
  * const program = Effect.gen(function*() {
  *   const metrics = yield* MetricsRecorder
  *   yield* metrics.incrementCounter(OrdersPlaced, 1, { channel: "web" })
- *   yield* metrics.timed(ChargeDuration, charge(order))
- *   return yield* metrics.observe(Checkout, checkout(order), { channel: "web" })
+ *   yield* metrics.timed(Charges, charge(order))
+ *   yield* metrics.observe(Checkout, charge(order), { channel: "web" })
  * }).pipe(MetricsRecorder.withLabels({ tenant: "acme" }))
  * ```
  *
