@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Registry } from "prom-client"
 import type { PageFamilies } from "./internal/PageFamilies.ts"
+import { printable } from "./internal/printable.ts"
 import { type Answer, type Exemplar as PromExemplar, isOpenMetrics, membersOf, nameIn, type Value } from "./internal/promClient.ts"
 import { escapeLabel, type FamilyType, isLabelName, number, sampleNames } from "./internal/text.ts"
 import { isOurs } from "./PromClient.ts"
@@ -30,7 +31,7 @@ export const collect = (registry: Registry, onFailure: (metric: string, why: str
         Effect.tap((answer) => Option.isNone(answer) ? Effect.sync(() => onFailure(metric.name, `no answer in ${collectTimeout}`)) : Effect.void),
         Effect.catch((error) =>
           Effect.sync(() => {
-            onFailure(metric.name, String(error.cause).split("\n")[0]!.slice(0, 200))
+            onFailure(metric.name, printable(String(error.cause)))
             return Option.none<Answer>()
           })
         )

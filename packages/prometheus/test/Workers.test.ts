@@ -224,6 +224,37 @@ describe("what workers say", () => {
       assert.deepStrictEqual(yield* second, [15, 6])
     }).pipe(Effect.scoped))
 
+  it.live("counts once, whenever a worker ends", () =>
+    Effect.gen(function*() {
+      const lives = 60
+      for (let yields = 0; yields < lives; yields++) {
+        const worker = yield* local
+        worker.metrics.incrementCounterUnsafe("work_total", 1)
+        for (let i = 0; i < yields; i++) yield* Effect.yieldNow
+        yield* worker.end
+      }
+      assert.strictEqual(total(yield* page, "work_total"), lives)
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary()))))
+
+  it.live("adds up two layers at one end of a channel", () =>
+    Effect.gen(function*() {
+      const { attach } = yield* Workers.WorkerPages
+      const { port1, port2 } = new MessageChannel()
+      yield* attach(port1)
+      const layer = Layer.fresh(Workers.layerThread({ port: port2 }))
+      const recorders = yield* Effect.forEach([1, 2], () => Effect.map(Layer.build(Layer.fresh(layer)), Context.get(MetricsRecorder)))
+      for (let i = 0; i < 3; i++) {
+        for (const metrics of recorders) {
+          metrics.incrementCounterUnsafe("work_total", 1)
+          metrics.setGaugeUnsafe("level", i)
+        }
+        let now = yield* page
+        // An answer of either ends the wait.
+        while (total(now, "work_total") !== 2 * (i + 1)) now = yield* page
+        assert.strictEqual(total(now, "level"), 2 * i)
+      }
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary()))))
+
   it.live("goes on where it was when a series ends and comes back", () =>
     Effect.gen(function*() {
       const { attach } = yield* Workers.WorkerPages

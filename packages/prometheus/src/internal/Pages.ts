@@ -6,6 +6,7 @@ import { PrometheusEncoding } from "../PrometheusEncoding.ts"
 import { collect, namesOf, registryPieces } from "../RegistryPage.ts"
 import { paced } from "./paced.ts"
 import { PageFamilies } from "./PageFamilies.ts"
+import { printable } from "./printable.ts"
 import type { Format } from "./text.ts"
 
 export interface PagesOptions {
@@ -88,5 +89,5 @@ export class Pages {
 
 const shorten = (names: ReadonlyArray<string>): string => {
   const most = 10
-  return names.slice(0, most).join(", ") + (names.length > most ? ` and ${names.length - most} more` : "")
+  return names.slice(0, most).map((name) => printable(name)).join(", ") + (names.length > most ? ` and ${names.length - most} more` : "")
 }

@@ -10,6 +10,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { printable } from "./printable.ts"
 import type { PushTarget } from "./pushTarget.ts"
 import { contentTypes } from "./text.ts"
 
@@ -58,8 +59,7 @@ const answerOf = (response: HttpClientResponse.HttpClientResponse): Stream.Strea
 
 /** The first line of an answer, short and without control characters. */
 const explanationOf = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
-  Effect.map(Stream.mkString(Stream.decodeText(answerOf(response))), (text) =>
-    text.trim().split("\n", 1)[0]!.replaceAll(/[\p{Cc}\p{Cf}]/gu, " ").slice(0, 300))
+  Effect.map(Stream.mkString(Stream.decodeText(answerOf(response))), (text) => printable(text))
 
 const failureOf = (target: PushTarget, response: HttpClientResponse.HttpClientResponse, why: string): Effect.Effect<never, Exporter.ExportError> => {
   const { status } = response

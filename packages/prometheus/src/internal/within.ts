@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import { printable } from "./printable.ts"
 
 /**
  * Runs an effect for at most so many milliseconds and tells what went wrong, if anything, in a line. What outlives the deadline is
@@ -17,5 +18,5 @@ export const within = <E, R>(effect: Effect.Effect<void, E, R>, millis: number, 
       fiber.interruptUnsafe()
       return late
     }
-    return Exit.isSuccess(exit.value) ? undefined : String(Cause.squash(exit.value.cause)).split("\n")[0]!.slice(0, 300)
+    return Exit.isSuccess(exit.value) ? undefined : printable(String(Cause.squash(exit.value.cause)))
   })

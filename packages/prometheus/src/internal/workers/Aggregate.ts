@@ -1,4 +1,5 @@
 import type { MetricDefinition, MetricFamily } from "@effect-observability/core"
+import { printable } from "../printable.ts"
 import { type Contributor, isGauge, MergedFamily, type MergedSeries, type Rule } from "./Merged.ts"
 import { definitionOf, type ExemplarNote, type Report } from "./protocol.ts"
 
@@ -107,7 +108,7 @@ export class Source implements Contributor {
       for (const exemplar of report.exemplars) this.show(exemplar)
       this.end(report.gone)
     } catch (error) {
-      this.aggregate.tell(`worker ${this.label} sent a report that cannot be read: ${String(error).split("\n")[0]!.slice(0, 200)}`)
+      this.aggregate.tell(`worker ${this.label} sent a report that cannot be read: ${printable(String(error))}`)
     }
   }
 

@@ -14,9 +14,10 @@ interface Member {
   readonly port: Port
   /** The lowest number that was free when it came: few values, however often workers are started anew. */
   readonly slot: number
-  /** The worker's layer that speaks; `undefined` before the first word of one and after the last. */
-  session: string | undefined
-  source: Source | undefined
+  /** By session: what each layer of the worker contributes, from its first word to its last. */
+  readonly sources: Map<string, Source>
+  /** The sessions that said their last word lately: nothing of them counts any more. */
+  readonly ended: Set<string>
   /** The question it has not answered in full. */
   asked: number | undefined
   /** Whether it missed the last deadline. */
@@ -31,6 +32,9 @@ export interface PrimaryOptions extends AggregateOptions {
   /** Milliseconds between two questions while nobody asks for a page. */
   readonly interval: number
 }
+
+/** Most layers of one worker: usually there is one. */
+const maxSessions = 8
 
 /** Asks all workers for what changed, adds it up, and does not wait long for any of them. */
 export class Primary {
@@ -81,9 +85,10 @@ export class Primary {
     const leave = () => {
       for (const stop of stops) stop()
       this.members.delete(member)
-      this.finish(member)
+      for (const session of member.sources.keys()) this.end(member, session)
+      this.ring()
     }
-    const member: Member = { port, slot: this.freeSlot(), session: undefined, source: undefined, asked: undefined, late: false, leave }
+    const member: Member = { port, slot: this.freeSlot(), sources: new Map(), ended: new Set(), asked: undefined, late: false, leave }
     this.members.add(member)
     const stops = [port.onMessage((message) => this.receive(member, message)), port.onClose(leave)]
     // It may have been there before us; one that comes later says so itself, and is asked again.
@@ -101,7 +106,7 @@ export class Primary {
   /** In words what is wrong, if anything. */
   problem(): string | undefined {
     // One that never said a word may just not have our layer.
-    const late = [...this.members].filter(({ late, session }) => late && session !== undefined).map(({ slot }) => slot)
+    const late = [...this.members].filter(({ late, sources }) => late && sources.size > 0).map(({ slot }) => slot)
     const problems = [
       ...late.length === 0 ? [] : [`no answer within ${this.options.deadline} ms from worker ${late.join(", ")}: what it said last is shown`],
       ...this.aggregate.problems()
@@ -112,30 +117,41 @@ export class Primary {
   private receive(member: Member, message: unknown): void {
     const report = opened(message) as Report | undefined
     if (report === undefined || typeof report.session !== "string") return
-    if (report.to !== undefined && report.to !== this.options.id) return
-    if (member.source === undefined || member.session !== report.session) this.begin(member, report.session)
-    member.source!.accept(report)
-    if (report.final === true) {
-      this.finish(member)
-      member.port.post(envelope({ primary: this.options.id, received: report.session }))
-    } else if (report.answers !== undefined && report.answers === member.asked) {
-      member.asked = undefined
-      member.late = false
-      this.ring()
+    const { answers, final, session, to } = report
+    if ((to !== undefined && to !== this.options.id) || member.ended.has(session)) return
+    const source = member.sources.get(session) ?? this.begin(member, session)
+    source.accept(report)
+    if (final === true) {
+      this.end(member, session)
+      if (member.sources.size === 0) this.settle(member)
+      member.port.post(envelope({ primary: this.options.id, received: session }))
+    } else if (answers !== undefined && answers === member.asked) this.settle(member)
+  }
+
+  private begin(member: Member, session: string): Source {
+    for (const oldest of member.sources.keys()) {
+      if (member.sources.size < maxSessions) break
+      this.end(member, oldest)
+    }
+    const source = this.aggregate.source(String(member.slot))
+    member.sources.set(session, source)
+    this.settle(member)
+    this.ask(member, ++this.questions)
+    return source
+  }
+
+  private end(member: Member, session: string): void {
+    member.sources.get(session)?.end()
+    member.sources.delete(session)
+    member.ended.add(session)
+    for (const oldest of member.ended) {
+      if (member.ended.size <= maxSessions) break
+      member.ended.delete(oldest)
     }
   }
 
-  private begin(member: Member, session: string): void {
-    this.finish(member)
-    member.session = session
-    member.source = this.aggregate.source(String(member.slot))
-    this.ask(member, ++this.questions)
-  }
-
-  private finish(member: Member): void {
-    member.source?.end()
-    member.source = undefined
-    member.session = undefined
+  /** It owes no answer. */
+  private settle(member: Member): void {
     member.asked = undefined
     member.late = false
     this.ring()

@@ -29,6 +29,7 @@ export const serve = (
     const questions = yield* Queue.sliding<{ readonly primary: string; readonly ask: number }>(4 * maxPrimaries)
     const received = Deferred.makeUnsafe<void>()
     let open = true
+    let ending = false
 
     const reporterFor = (primary: string): Reporter => {
       const reporter = reporters.get(primary) ?? new Reporter(store)
@@ -48,10 +49,12 @@ export const serve = (
         return reporter.report((body) => Effect.sync(() => port.post(envelope({ ...body, ...address }))), ending)
       }).pipe(one.withPermit, Effect.uninterruptible)
     const answer = Queue.take(questions).pipe(
-      Effect.flatMap(({ ask, primary }) => report(reporterFor(primary), primary, { answers: ask })),
+      // After the last report there is nothing to tell: a reporter that starts now would tell everything once more.
+      Effect.flatMap(({ ask, primary }) => ending ? Effect.void : report(reporterFor(primary), primary, { answers: ask })),
       Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)
     )
     const last = Effect.suspend(() => {
+      ending = true
       if (!open) return Effect.void
       // A worker that nobody has asked yet has told nobody anything.
       const known = reporters.size === 0 ? [[undefined, new Reporter(store)] as const] : [...reporters]
