@@ -2,9 +2,10 @@ import { Exporter } from "@effect-observability/core"
 import type { MetricDefinition, MetricFrame, Series } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
-import { fence, type Lane, type Link } from "./internal/Lane.ts"
+import * as FrameStatement from "./internal/frameStatement.ts"
+import type { Lane, Link } from "./internal/Lane.ts"
 import { type Partitioned, type Sql, sqlNames } from "./internal/names.ts"
-import { float8s, int2s, int4s, int8s, text, texts, uuids } from "./internal/parameters.ts"
+import { int4s, text, texts, uuids } from "./internal/parameters.ts"
 import { dayOf } from "./internal/partitions.ts"
 import { SumGrid } from "./internal/SumGrid.ts"
 import type { Session } from "./internal/session.ts"
@@ -23,7 +24,7 @@ export interface MetricsOptions {
 /** Stores frames: a row per frame, arrays in the order of the lane's series. Several frames share one statement. */
 export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> => {
   const t = sqlNames(options.names)
-  const sql = insertFrames(t)
+  const statement = FrameStatement.make(t)
   const registry = new Registry(t, options)
   const grid = new SumGrid()
   return {
@@ -33,8 +34,7 @@ export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> =>
         return Effect.as(
           options.lane.send(attempt, (link) =>
             Effect.map(registry.register(link, batch), (lanes) => ({
-              sql,
-              parameters: parameters(lanes, Encoding.frames(batch), Encoding.exemplars(batch)),
+              ...statement(link.lane, lanes, batch),
               partitions: () => partitionsOf(batch)
             }))),
           Exporter.complete
@@ -43,72 +43,6 @@ export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> =>
     giveUp: options.lane.giveUp
   }
 }
-
-const insertFrames = (t: Sql): string =>
-  `${fence(t)},
-f as (
-  select to_timestamp(ts / 1000.0::float8) as ts, span_ms::int8, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, (item - 1)::int2 as item, u.lane
-  from lane, unnest($4::float8[], $5::float8[], $6::int4[], $7::int4[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], $12::int4[],
-    $13::int4[], $14::int4[], $15::int4[], $16::int4[], $17::int4[], $18::int4[], $39::int4[])
-    with ordinality as u(ts, span_ms, sources, c1, c2, g1, g2, h1, h2, b1, b2, s1, s2, q1, q2, lane, item)
-),
-seen as (
-  update ${t.lane} set seen_at = now() where id = any($39::int4[]) and id <> $1::int4 and exists (select from lane)
-),
-scalars as (
-  insert into ${t.metric_frame} (ts, seq, span_ms, lane, sources, item, c2, c4, c8, g)
-  select ts, $2::int8, span_ms, lane, sources, item,
-    ($19::int2[])[c1:c2], ($20::int4[])[c1:c2], ($21::float8[])[c1:c2], ($22::float8[])[g1:g2]
-  from f where c2 >= c1 or g2 >= g1
-),
-histograms as (
-  insert into ${t.histogram_frame} (ts, seq, span_ms, lane, sources, item, b2, b4, b8, sums, mins, maxs)
-  select ts, $2::int8, span_ms, lane, sources, item, ($23::int2[])[b1:b2], ($24::int4[])[b1:b2], ($25::float8[])[b1:b2],
-    ($26::float8[])[h1:h2], ($27::float8[])[h1:h2], ($28::float8[])[h1:h2]
-  from f where h2 >= h1
-),
-summaries as (
-  insert into ${t.summary_frame} (ts, seq, span_ms, lane, sources, item, counts, sums, quantiles)
-  select ts, $2::int8, span_ms, lane, sources, item, ($29::float8[])[s1:s2], ($30::float8[])[s1:s2], ($31::float8[])[q1:q2]
-  from f where s2 >= s1
-),
-exemplars as (
-  insert into ${t.exemplar} (ts, lane, series, bucket, value, trace_id, span_id)
-  select to_timestamp(e.ts / 1000.0::float8), e.lane, seg.series[e.place - seg.pos + 1], e.bucket, e.value, e.trace_id, e.span_id
-  from lane, unnest($32::float8[], $33::int2[], $34::int4[], $35::int2[], $36::float8[], $37::uuid[], $38::int8[], $40::int4[])
-    as e(ts, kind, place, bucket, value, trace_id, span_id, lane)
-  join ${t.lane_series} seg on seg.lane = e.lane and seg.kind = e.kind and seg.pos <= e.place and seg.pos + cardinality(seg.series) > e.place
-)
-select id from lane`
-
-const parameters = (lanes: Int32Array, c: Encoding.FrameColumns, e: Encoding.ExemplarColumns): ReadonlyArray<unknown> => [
-  float8s(c.ts),
-  float8s(c.span),
-  int4s(c.sources),
-  ...[c.counters, c.gauges, c.histograms, c.buckets, c.summaries, c.quantiles].flatMap(({ from, to }) => [int4s(from), int4s(to)]),
-  int2s(c.counters.int2),
-  int4s(c.counters.int4),
-  float8s(c.counters.float8),
-  float8s(c.gauges.values),
-  int2s(c.buckets.int2),
-  int4s(c.buckets.int4),
-  float8s(c.buckets.float8),
-  float8s(c.histograms.sums),
-  float8s(c.histograms.mins),
-  float8s(c.histograms.maxs),
-  float8s(c.summaries.counts),
-  float8s(c.summaries.sums),
-  float8s(c.quantiles.values),
-  float8s(e.times),
-  int2s(e.kinds),
-  int4s(e.places),
-  int2s(e.buckets),
-  float8s(e.values),
-  uuids(e.traceIds),
-  int8s(e.spanIds),
-  int4s(lanes),
-  int4s(e.frames.map((frame) => lanes[frame]!))
-]
 
 const partitionsOf = (batch: ReadonlyArray<MetricFrame>): ReadonlyMap<Partitioned, ReadonlySet<string>> => {
   const days = new Set(batch.map((frame) => dayOf(frame.endTime)))

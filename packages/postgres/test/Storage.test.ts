@@ -90,7 +90,14 @@ layer(Database.layer, { excludeTestServices: true })("storage", (it) => {
       const storage = Storage.make(process.store)
       const store = new Series4()
       const write = (number: number, time: number, tenants: ReadonlyArray<string>) =>
-        Effect.retry(process.exportFrames(number, store.frame(time - 1, time, tenants.map((method) => ({ metric: Requests, labels: { method, status: "200" }, value: 1 })))), { times: 2 })
+        Effect.retry(
+          process.exportFrames(number, {
+            ...store.frame(time - 1, time, tenants.map((method) => ({ metric: Requests, labels: { method, status: "200" }, value: 1 }))),
+            // The process has a second lane by then, for another generation of its lists.
+            generation: number > 7 ? 1 : 0
+          }),
+          { times: 2 }
+        )
       for (let i = 1; i <= 5; i++) yield* write(i, midnight + i * hour, ["ann", "bob", "eve"])
       yield* packAt(target, names, midnight + day + 2 * hour)
       for (let i = 6; i <= 10; i++) yield* write(i, Date.now() - i * 1_000, ["ann", "bob", "eve"])

@@ -68,8 +68,10 @@ const labels = (session: Session, t: Sql, wanted: Readonly<Record<string, string
   Effect.gen(function*() {
     const series = ids(yield* session.query(`select id from ${t.series} where labels @> $1::text::jsonb`, [text(encodeRecord(wanted))]))
     const some = int4s(series)
+    // All lanes of their processes: one has a lane for each generation of its lists, and joins again only when its first is gone.
     const lanes = ids(yield* session.query(
-      `select id from ${t.lane} where signal = 'metrics' and id in (select lane from ${t.lane_series} where series && $1::int4[]) for update`,
+      `select id from ${t.lane} where signal = 'metrics' and resource in (
+          select l.resource from ${t.lane} l join ${t.lane_series} s on s.lane = l.id where s.series && $1::int4[]) for update`,
       [some]
     ))
     // A frame holds all series of its lane: packed, each can go by itself.

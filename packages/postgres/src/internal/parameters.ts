@@ -31,29 +31,39 @@ const parameter = (oid: number, value: unknown): PgTypes.Parameter => ({
 
 const headerBytes = 20
 
-const encoded = (elementOid: number, width: number, length: number, put: (view: DataView, offset: number, i: number) => void) => {
-  if (length === 0) {
-    const empty = new DataView(new ArrayBuffer(12))
-    empty.setInt32(8, elementOid)
-    return new Uint8Array(empty.buffer)
+/** No dimension, no null. Most arrays of most frames are empty. */
+const empties = new Map<number, Uint8Array>()
+const emptyOf = (elementOid: number): Uint8Array => {
+  let empty = empties.get(elementOid)
+  if (empty === undefined) {
+    const made = Buffer.alloc(12)
+    made.writeInt32BE(elementOid, 8)
+    empties.set(elementOid, empty = made)
   }
-  const view = new DataView(new ArrayBuffer(headerBytes + length * (4 + width)))
-  view.setInt32(0, 1)
-  view.setInt32(8, elementOid)
-  view.setInt32(12, length)
-  view.setInt32(16, 1)
+  return empty
+}
+
+/** From Node's pool where it is small: a backing store of its own for each array costs more than filling it. */
+const encoded = (elementOid: number, width: number, length: number, put: (view: Buffer, offset: number, i: number) => void) => {
+  if (length === 0) return emptyOf(elementOid)
+  const view = Buffer.allocUnsafe(headerBytes + length * (4 + width))
+  view.writeInt32BE(1, 0)
+  view.writeInt32BE(0, 4)
+  view.writeInt32BE(elementOid, 8)
+  view.writeInt32BE(length, 12)
+  view.writeInt32BE(1, 16)
   for (let i = 0, offset = headerBytes; i < length; i++, offset += 4 + width) {
-    view.setInt32(offset, width)
+    view.writeInt32BE(width, offset)
     put(view, offset + 4, i)
   }
-  return new Uint8Array(view.buffer)
+  return view
 }
 
 const codec = <A extends { readonly length: number }>(
   arrayOid: number,
   elementOid: number,
   width: number,
-  put: (values: A) => (view: DataView, offset: number, i: number) => void
+  put: (values: A) => (view: Buffer, offset: number, i: number) => void
 ): PgTypes.Codec<A> => ({
   encode: (values) => Result.succeed(encoded(elementOid, width, values.length, put(values))),
   // Results are plain arrays, as the driver gives them.
@@ -64,23 +74,23 @@ const codec = <A extends { readonly length: number }>(
 export const registry: PgTypes.Registry = PgTypes.makeRegistry()
 registry.register(
   OID.float8Array,
-  codec<Float64Array>(OID.float8Array, OID.float8, 8, (values) => (view, offset, i) => view.setFloat64(offset, values[i]!))
+  codec<Float64Array>(OID.float8Array, OID.float8, 8, (values) => (view, offset, i) => view.writeDoubleBE(values[i]!, offset))
 )
 registry.register(
   OID.int8Array,
-  codec<BigInt64Array>(OID.int8Array, OID.int8, 8, (values) => (view, offset, i) => view.setBigInt64(offset, values[i]!))
+  codec<BigInt64Array>(OID.int8Array, OID.int8, 8, (values) => (view, offset, i) => view.writeBigInt64BE(values[i]!, offset))
 )
 registry.register(
   OID.int4Array,
-  codec<Int32Array>(OID.int4Array, OID.int4, 4, (values) => (view, offset, i) => view.setInt32(offset, values[i]!))
+  codec<Int32Array>(OID.int4Array, OID.int4, 4, (values) => (view, offset, i) => view.writeInt32BE(values[i]!, offset))
 )
 registry.register(
   OID.int2Array,
-  codec<Int16Array>(OID.int2Array, OID.int2, 2, (values) => (view, offset, i) => view.setInt16(offset, values[i]!))
+  codec<Int16Array>(OID.int2Array, OID.int2, 2, (values) => (view, offset, i) => view.writeInt16BE(values[i]!, offset))
 )
 registry.register(
   OID.uuidArray,
   codec<ReadonlyArray<string>>(OID.uuidArray, OID.uuid, 16, (values) => (view, offset, i) => {
-    for (let word = 0; word < 4; word++) view.setUint32(offset + 4 * word, parseInt(values[i]!.slice(8 * word, 8 * word + 8), 16))
+    for (let word = 0; word < 4; word++) view.writeUInt32BE(parseInt(values[i]!.slice(8 * word, 8 * word + 8), 16), offset + 4 * word)
   })
 )
