@@ -115,6 +115,16 @@ layer(Database.layer, { excludeTestServices: true })("store", (it) => {
       assert.strictEqual(resources[0]!["n"], 7)
     }))
 
+  it.effect("instances of two clusters are two, and without a cluster an instance is what it was", () =>
+    Effect.gen(function*() {
+      const { target } = yield* Database
+      const names = freshNames()
+      const frame = new Series4().frame(start, start + 5_000, [{ metric: Depth, labels: { queue: "a" }, value: 1 }])
+      for (const cluster of ["", "east", "west", "east"]) yield* (yield* startProcess(target, names, { cluster })).exportFrames(1, frame)
+      const rows = yield* ask(target, `select cluster, count(*)::int4 as n from ${names.schema}.obs_resource group by 1 order by 1`)
+      assert.deepStrictEqual(rows.map((row) => [row["cluster"], row["n"]]), [["", 1], ["east", 1], ["west", 1]])
+    }))
+
   it.effect("a batch that was given up stays out, whatever still runs", () =>
     Effect.gen(function*() {
       const { target } = yield* Database

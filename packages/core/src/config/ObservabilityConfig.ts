@@ -20,6 +20,8 @@ export interface ObservabilitySettings {
   /** `false` switches everything off: recording costs nothing and no backend starts. */
   readonly enabled: boolean
   readonly env: string
+  /** Which cluster or region the program runs in; `""` for none. */
+  readonly cluster: string
   /** An empty `instance` is replaced by a fresh one at start. */
   readonly service: { readonly name: string; readonly version: string; readonly instance: string }
   readonly metrics: {
@@ -96,6 +98,8 @@ export interface ObservabilityInput {
   readonly enabled?: boolean
   /** Default `"dev"`. */
   readonly env?: string
+  /** Which cluster or region this is, where one store takes several. Default none. */
+  readonly cluster?: string
   readonly metrics?: {
     readonly enabled?: boolean
     /** Default 9090; 0 lets the kernel choose. */

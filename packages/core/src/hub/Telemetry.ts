@@ -26,6 +26,8 @@ export interface ServiceResource {
   /** Unique per process start. */
   readonly instance: string
   readonly env: string
+  /** `""` for none. */
+  readonly cluster: string
 }
 
 /** How one backend does. `degraded` still works, `down` loses what its buffer cannot hold. */

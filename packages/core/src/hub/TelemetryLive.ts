@@ -37,7 +37,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       service: settings.service.name,
       version: settings.service.version,
       instance: settings.service.instance === "" ? yield* newInstance : settings.service.instance,
-      env: settings.env
+      env: settings.env,
+      cluster: settings.cluster
     }
     const monotonicMillis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
     const store = makeStore(

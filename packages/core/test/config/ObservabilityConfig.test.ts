@@ -19,6 +19,7 @@ describe("defaults", () => {
     assert.deepStrictEqual(JSON.parse(JSON.stringify(defaults)), {
       enabled: true,
       env: "dev",
+      cluster: "",
       service: { name: "unknown_service", version: "0.0.0", instance: "" },
       metrics: {
         enabled: true,

@@ -80,10 +80,12 @@ export const make = (
     const join = (session: Session.Session): Effect.Effect<Link, SqlError | Exporter.ExportError> =>
       Effect.gen(function*() {
         const fields = [resource.service, resource.version, resource.instance, resource.env].map((field) => clean(field, 255))
-        const key = [text(hash(["resource", ...fields])), ...fields.map((field) => text(field))]
+        const cluster = clean(resource.cluster, 255)
+        // Without a cluster the identity is what it was before there were any.
+        const key = [text(hash(["resource", ...fields, ...(cluster === "" ? [] : [cluster])])), ...[...fields, cluster].map((field) => text(field))]
         yield* session.query(
-          `insert into ${t.resource} (hash, service, version, instance, env)
-            select $1::uuid, $2::text, $3::text, $4::text, $5::text
+          `insert into ${t.resource} (hash, service, version, instance, env, cluster)
+            select $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text
             where not exists (select 1 from ${t.resource} where hash = $1::uuid) on conflict (hash) do nothing`,
           key
         )

@@ -20,6 +20,8 @@ const packed = `first int4 not null, n int4 not null, bits int2 not null, delta 
   words int8[], raw float8[]`
 
 export const statements = (t: Sql): ReadonlyArray<string> => [
+  `alter table ${t.resource} add column cluster text not null default ''`,
+
   // `format` tells the form of a segment's rows: a new one leaves the old ones as they are.
   `create table ${t.metric_segment} (
     ts timestamptz not null, id int8 not null default nextval(${t.rowId}), lane int4 not null, hours int2 not null, format int2 not null,

@@ -76,7 +76,7 @@ export const ask = (target: Session.Target, sql: string, parameters: Session.Par
 export const untilReady = (store: Store.Store): Effect.Effect<void> =>
   Effect.suspend(() => (store.state().ready ? Effect.void : Effect.andThen(Effect.sleep("20 millis"), untilReady(store))))
 
-export const resource: ServiceResource = { service: "api-service", version: "1.0.0", instance: "i-1", env: "test" }
+export const resource: ServiceResource = { service: "api-service", version: "1.0.0", instance: "i-1", env: "test", cluster: "" }
 
 /** What one process of an application has: its own lanes over a store, without a hub. */
 export interface Process {
@@ -90,14 +90,14 @@ export interface Process {
 export const startProcess = (
   target: Session.Target,
   names: Names,
-  options: { readonly timeout?: number; readonly producer?: string; readonly retentionDays?: number; readonly epoch?: number; readonly service?: string; readonly instance?: string } = {}
+  options: { readonly timeout?: number; readonly producer?: string; readonly retentionDays?: number; readonly epoch?: number; readonly service?: string; readonly instance?: string; readonly cluster?: string } = {}
 ): Effect.Effect<Process, never, Scope.Scope> =>
   Effect.gen(function*() {
     const service = options.service ?? resource.service
     const retentionDays = () => options.retentionDays ?? 90
     const store = yield* Store.make(configOf(target, names, { retentionDays }), options.timeout ?? 10_000)
     const producer = options.producer ?? randomUUID()
-    const lane = (signal: "metrics" | "spans") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource: { ...resource, service, instance: options.instance ?? resource.instance } })
+    const lane = (signal: "metrics" | "spans") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource: { ...resource, service, instance: options.instance ?? resource.instance, cluster: options.cluster ?? "" } })
     const metrics = Metrics.make({ names, lane: yield* lane("metrics"), definitions: () => [], labels: () => ({}) })
     const spans = Spans.make({ names, lane: yield* lane("spans"), service, retentionDays })
     yield* untilReady(store)

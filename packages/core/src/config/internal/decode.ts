@@ -61,6 +61,7 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
   const settings: ObservabilitySettings = {
     enabled: root.boolean("enabled", true),
     env: root.string("env", "dev"),
+    cluster: root.string("cluster", ""),
     service: {
       name: tracing.string("serviceName", "unknown_service", /^[^\0]{1,255}$/, "1 to 255 characters"),
       version: tracing.string("serviceVersion", "0.0.0"),

@@ -23,6 +23,7 @@ const pairs = (value: string): Record<string, string> =>
 /** Which variable sets which path; of several for one path the first that is set counts. */
 export const variables: ReadonlyArray<readonly [name: string, path: string, parse: Parse]> = [
   ["APP_ENV", "env", text],
+  ["OBSERVABILITY_CLUSTER", "cluster", text],
   ["OTEL_ENDPOINT", "tracing.otelEndpoint", text],
   ["OTEL_EXPORTER_OTLP_ENDPOINT", "tracing.otelEndpoint", text],
   ["SENTRY_DSN", "tracing.sentryDsn", text],
@@ -68,7 +69,8 @@ const resourceAttributes: Readonly<Record<string, string>> = {
   "service.version": "tracing.serviceVersion",
   "service.instance.id": "tracing.serviceInstance",
   "deployment.environment": "env",
-  "deployment.environment.name": "env"
+  "deployment.environment.name": "env",
+  "k8s.cluster.name": "cluster"
 }
 
 export interface Environment {
