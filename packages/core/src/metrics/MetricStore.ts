@@ -1,6 +1,7 @@
 import type { MetricDefinition, MetricDefinitionError } from "./MetricDefinition.ts"
 import type { CardinalityReport } from "./internal/Firewall.ts"
-import { Registry, type StoreSettings } from "./internal/Registry.ts"
+import type { StoreSettings } from "./internal/Catalogue.ts"
+import { Registry } from "./internal/Registry.ts"
 import type { Exemplar, ExponentialState, MetricFrame, Series } from "./MetricFrame.ts"
 
 export type { CardinalityReport } from "./internal/Firewall.ts"

@@ -3,9 +3,10 @@ import type { Exemplar, ExponentialState, Series } from "../MetricFrame.ts"
 import type { MetricFamily } from "../MetricStore.ts"
 import { wanted } from "./Exemplars.ts"
 import { merged } from "./ExponentialHistogram.ts"
+import { countKeys, has, type Labels, read } from "./labels.ts"
 import type { Registry } from "./Registry.ts"
-import { Branch, type Owner, Slot } from "./Slot.ts"
-import { cut } from "./text.ts"
+import { Branch, type Owner, prune, type Slot } from "./Slot.ts"
+import { cut, detached } from "./text.ts"
 import type { Totals } from "./Totals.ts"
 import type { View } from "./views.ts"
 
@@ -17,7 +18,6 @@ export const overflowValue = "_overflow"
 /** Stands for a value outside the literal values of a label. */
 export const otherValue = "_OTHER"
 
-type Labels = Readonly<Record<string, string>>
 
 /**
  * One metric and its series. A series is found by the label values alone: first they are compared with those of a series found lately,
@@ -26,7 +26,8 @@ type Labels = Readonly<Record<string, string>>
 export class Family implements MetricFamily, Owner {
   /** What it is called and looks like for those who read. */
   definition: MetricDefinition
-  readonly series: Array<Slot> = []
+  /** Replaced when some are taken out: who goes through it in turns keeps the list he began with. */
+  series: Array<Slot> = []
   /** What those who record have. */
   source: MetricDefinition
   /** What records may go in; `undefined` when the values come from elsewhere and records into it would mix with them. */
@@ -304,9 +305,7 @@ export class Family implements MetricFamily, Owner {
     }
     this.recent = undefined
     this.recentValues = []
-    let n = 0
-    for (const slot of this.series) if (!slots.has(slot)) this.series[n++] = slot
-    this.series.length = n
+    this.series = this.series.filter((slot) => !slots.has(slot))
   }
 
   private totalsOf(slot: Slot): Totals {
@@ -365,51 +364,4 @@ export class Family implements MetricFamily, Owner {
   quantile(series: Series, q: number): number {
     return this.registry.summaries.sketches[series.index]?.quantile(q) ?? NaN
   }
-}
-
-/** V8 keeps parts of a text that are shorter than this by themselves, longer ones as a reference to all of it. */
-const leastSlice = 13
-
-/** What is kept for long must not hold on to the text it was cut from: a path to its request, a word to its document. */
-const detached = (value: string): string => value.length < leastSlice ? value : cut(value, value.length)
-
-/** Takes a path out of the trie, with the branches that are empty then. */
-const prune = (node: Branch, values: ReadonlyArray<string>, depth: number): void => {
-  const value = values[depth]!
-  const child: unknown = node.get(value)
-  if (child instanceof Branch) {
-    prune(child, values, depth + 1)
-    if (child.size > 0) return
-  }
-  node.delete(value)
-}
-
-/** Labels may come from untyped code: whatever it is becomes a string, and nothing a getter does gets out. */
-const read = (labels: Labels | undefined, name: string): string | undefined => {
-  if (labels === undefined || labels === null) return undefined
-  try {
-    if (!Object.hasOwn(labels, name)) return undefined
-    const value: unknown = labels[name]
-    return value === undefined || value === null ? undefined : typeof value === "string" ? value : String(value)
-  } catch {
-    return undefined
-  }
-}
-
-const has = (labels: Labels | undefined, name: string): boolean => {
-  try {
-    return labels !== undefined && labels !== null && Object.hasOwn(labels, name)
-  } catch {
-    return false
-  }
-}
-
-const countKeys = (labels: Labels | undefined): number => {
-  let keys = 0
-  try {
-    for (const _ in labels) keys++
-  } catch {
-    // What cannot be listed cannot be counted.
-  }
-  return keys
 }

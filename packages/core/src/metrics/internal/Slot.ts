@@ -31,6 +31,17 @@ export class Branch extends Map<string, any> {
   }
 }
 
+/** Takes a path out of the trie, with the branches that are empty then. */
+export const prune = (node: Branch, values: ReadonlyArray<string>, depth: number): void => {
+  const value = values[depth]!
+  const child: unknown = node.get(value)
+  if (child instanceof Branch) {
+    prune(child, values, depth + 1)
+    if (child.size > 0) return
+  }
+  node.delete(value)
+}
+
 /**
  * A series as the store keeps it: where it stands in the trie says which labels it has, so that a value which many series share is kept
  * once. There may be a million of them.

@@ -4,7 +4,8 @@ import type * as Exit from "effect/Exit"
 import type { LongTask, Operation, Outcome } from "../bundles.ts"
 import type { MetricDefinition } from "../MetricDefinition.ts"
 import type { Family } from "./Family.ts"
-import { isDefinition, type Registry } from "./Registry.ts"
+import { isDefinition } from "./Catalogue.ts"
+import type { Registry } from "./Registry.ts"
 import type { Slot } from "./Slot.ts"
 
 type Labels = Readonly<Record<string, string>> | undefined

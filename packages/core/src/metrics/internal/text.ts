@@ -17,3 +17,9 @@ const unprintable = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-
 export const quoted = (text: string, most = 60): string =>
   JSON.stringify(text.length > most ? `${cut(text, most)}…` : text)
     .replace(unprintable, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** V8 keeps parts of a text that are shorter than this by themselves, longer ones as a reference to all of it. */
+const leastSlice = 13
+
+/** What is kept for long must not hold on to the text it was cut from: a path to its request, a word to its document. */
+export const detached = (value: string): string => value.length < leastSlice ? value : cut(value, value.length)
