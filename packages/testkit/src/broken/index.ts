@@ -21,6 +21,7 @@ interface Loose {
   readonly observeHistogram: (metric: unknown, value: number, labels?: Labels) => Effect.Effect<void>
   readonly observeSummary: (metric: unknown, value: number, labels?: Labels) => Effect.Effect<void>
   readonly incrementCounterUnsafe: (metric: unknown, value?: number, labels?: Labels) => void
+  readonly registerGauge: (metric: unknown, read: () => Iterable<readonly [labels: Labels, value: number]>) => Effect.Effect<void>
   readonly bind: (metric: unknown, labels?: Labels) => unknown
 }
 
@@ -76,6 +77,13 @@ export const metrics: Readonly<Record<string, Breakage>> = {
         })
     }
   }),
+  // Reads once, when it is told.
+  "a gauge that is read has the value of the moment": recorder((inner) => ({
+    registerGauge: (metric, read) => Effect.forEach([...read()], ([labels, value]) => inner.setGauge(metric, value, labels), { discard: true })
+  })),
+  "what Effect's own Metric counts is there once": metricsProbe((inner) => ({
+    counter: (name, labels) => Effect.map(inner.counter(name, labels), (value) => name.startsWith("law_effect_") ? value * 2 : value)
+  })),
   "an up-down counter goes both ways": recorder((inner) => ({
     incrementCounter: (metric, value = 1, labels) => value < 0 ? Effect.void : inner.incrementCounter(metric, value, labels)
   })),

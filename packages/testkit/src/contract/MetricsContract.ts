@@ -1,6 +1,7 @@
 import { MetricDefinition, MetricsRecorder } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as EffectMetric from "effect/Metric"
 import { equal, type Law, type LawBroken, near } from "./Law.ts"
 
 type Labels = Readonly<Record<string, string>>
@@ -36,6 +37,8 @@ const law = (
 const counter = (name: string, ...labelNames: ReadonlyArray<string>) => MetricDefinition.counter(name, { help: name, labelNames })
 const bounds = [0.1, 0.5, 1]
 const hostile = ["a\"b", "back\\slash", "line\nfeed", "tab\there", "üñïçødé 请求 🎉", "{x=\"y\"}", " ", "'; drop table t;--", "__proto__", "\u2028", "a=b,c"]
+
+let effectNames = 0
 
 /** What holds for metrics in every backend. */
 export const laws: ReadonlyArray<Law<MetricsRecorder | MetricsProbe>> = [
@@ -105,6 +108,36 @@ export const laws: ReadonlyArray<Law<MetricsRecorder | MetricsProbe>> = [
     for (const value of [5, -2, 1]) yield* metrics.incrementCounter(Metric, value)
     yield* probe.settle
     yield* equal("value", yield* probe.gauge("law_updown"), 4)
+  }),
+  law("a gauge that is read has the value of the moment", function*(metrics, probe) {
+    const Metric = MetricDefinition.gauge("law_read_level", { help: "x", labelNames: ["queue"] })
+    let level = 1
+    yield* Effect.scoped(Effect.gen(function*() {
+      yield* metrics.registerGauge(Metric, () => [[{ queue: "a" }, level], [{ queue: "b" }, -level]])
+      level = 7.5
+      yield* probe.settle
+      yield* equal("a", yield* probe.gauge("law_read_level", { queue: "a" }), 7.5)
+      yield* equal("b", yield* probe.gauge("law_read_level", { queue: "b" }), -7.5)
+    }))
+  }),
+  law("what Effect's own Metric counts is there once", function*(_metrics, probe) {
+    // Effect's registry outlives the backend: each run has a name of its own.
+    const name = `law_effect_${++effectNames}`
+    const calls = EffectMetric.counter(name, { incremental: true, attributes: { kind: "a" } })
+    const sizes = EffectMetric.summary(`${name}_sizes`, { maxAge: "1 hour", maxSize: 10, quantiles: [0.5] })
+    const level = EffectMetric.gauge(`${name}_level`)
+    for (const value of [2, 3.5]) {
+      yield* EffectMetric.update(calls, value)
+      yield* EffectMetric.update(sizes, value)
+      yield* EffectMetric.update(level, -3.5)
+      yield* probe.settle
+    }
+    yield* EffectMetric.update(EffectMetric.withAttributes(calls, { zone: "eu" }), 10)
+    yield* probe.settle
+    yield* equal("kind=a", yield* probe.counter(`${name}_total`, { kind: "a" }), 15.5)
+    yield* equal("zone=eu", yield* probe.counter(`${name}_total`, { zone: "eu" }), 10)
+    yield* equal("sizes", yield* probe.summary(`${name}_sizes`), 5.5)
+    yield* equal("level", yield* probe.gauge(`${name}_level`), -3.5)
   }),
   law("a histogram keeps count, sum and every bucket; bounds are inclusive", function*(metrics, probe) {
     const Metric = MetricDefinition.histogram("law_buckets_seconds", { help: "x", buckets: bounds, labelNames: ["route"] })
