@@ -31,7 +31,7 @@ export const layerWith = (options: RuntimeMetricsOptions): Layer.Layer<never, ne
 
     const delay = yield* LoopDelay.make(Duration.toMillis(resolution), Duration.toMillis(window), () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
     const reader = new ProcessReader(recorder, conventions, delay, clock.currentTimeMillisUnsafe())
-    const counts = fibers ? new FiberCounts(recorder) : undefined
+    const counts = fibers ? new FiberCounts(recorder, yield* Metric.FiberRuntimeMetrics) : undefined
     yield* observeGc(recorder, conventions)
     yield* Effect.acquireRelease(
       Effect.sync(() =>

@@ -3,7 +3,7 @@ import { Memory, MetricDefinition, ObservabilityConfig, Telemetry } from "@effec
 import { Prometheus } from "@effect-observability/prometheus"
 import { Exposition } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import { getHeapSpaceStatistics } from "node:v8"
 import * as PerfHooks from "node:perf_hooks"
 
@@ -143,6 +143,20 @@ describe("the runtime's metrics", () => {
       assert.strictEqual(value("effect_fibers_active"), before.active)
       assert.strictEqual(value("effect_fibers_ended_total", "interrupted"), 1)
     }).pipe(Effect.provide(hub("standard"))))
+
+  it.live("leave Effect's own counting of fibers in place", () =>
+    Effect.gen(function*() {
+      const { store } = yield* Telemetry
+      yield* Effect.forkChild(Effect.void, { startImmediately: true })
+      yield* Effect.sleep("5 millis")
+      store.refresh()
+      const names = store.families().filter((family) => family.series.length > 0).map((family) => family.definition.name)
+      assert.include(names, "effect_fibers_started_total")
+      assert.include(names, "child_fibers_started_total")
+    }).pipe(
+      Effect.provide(hub("standard").pipe(Layer.provide(Metric.enableRuntimeMetricsLayer))),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    ))
 
   it.live("beside prom-client's own process metrics leave the page valid", () =>
     Effect.gen(function*() {

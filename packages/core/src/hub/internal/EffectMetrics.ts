@@ -142,6 +142,7 @@ export class EffectMetrics {
         ...(type === "summary" ? { objectives: objectivesOf(state) } : {})
       })
     )
+    if (family instanceof MetricDefinitionError) this.store.report(family.message)
     const made = family === undefined || family instanceof MetricDefinitionError ? undefined : { id: metadata.id, family, unit, bounds }
     this.metrics.set(key, made)
     if (made !== undefined) this.names.set(name, key)

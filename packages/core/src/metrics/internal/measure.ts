@@ -49,12 +49,14 @@ const observe = (registry: Registry, metric: Metric, seconds: number, labels: La
 
 /** The labels of an end: `outcome` and `error_type` where the metric has them. */
 const ended = (metric: Metric, labels: Labels, exit: Exit.Exit<unknown, unknown>): Labels => {
-  const names = isDefinition(metric) ? metric.labelNames : ["outcome"]
+  const names = isDefinition(metric) ? metric.labelNames : byName
   const withOutcome = names.includes("outcome")
-  const withType = names.includes("error_type")
-  if (!withOutcome && !withType) return labels
-  return { ...labels, ...(withOutcome ? { outcome: outcomeOf(exit) } : {}), ...(withType ? { error_type: errorType(exit) } : {}) }
+  if (!names.includes("error_type")) return withOutcome ? { ...labels, outcome: outcomeOf(exit) } : labels
+  return withOutcome ? { ...labels, outcome: outcomeOf(exit), error_type: errorType(exit) } : { ...labels, error_type: errorType(exit) }
 }
+
+/** What a counter given by its name is declared with. */
+const byName: ReadonlyArray<string> = ["outcome"]
 
 export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   if (exit._tag === "Success") return "success"

@@ -8,6 +8,7 @@ type Outcome = "success" | "failure" | "defect" | "interrupted"
 
 /** Counts fibers as Effect begins and ends them; the numbers go to the store when somebody reads. */
 export class FiberCounts implements Metric.FiberRuntimeMetricsService {
+  private readonly inner: Metric.FiberRuntimeMetricsService | undefined
   private readonly active: GaugeHandle
   private readonly startedTotal: CounterHandle
   private readonly endedTotal: Readonly<Record<Outcome, CounterHandle>>
@@ -15,19 +16,23 @@ export class FiberCounts implements Metric.FiberRuntimeMetricsService {
   private started = 0
   private readonly ended: Record<Outcome, number> = { success: 0, failure: 0, defect: 0, interrupted: 0 }
 
-  constructor(recorder: MetricsRecorder["Service"]) {
+  /** `inner` counted before, and goes on counting. */
+  constructor(recorder: MetricsRecorder["Service"], inner: Metric.FiberRuntimeMetricsService | undefined) {
+    this.inner = inner
     this.active = recorder.bind(fibers.active)
     this.startedTotal = recorder.bind(fibers.started)
     const ended = (outcome: Outcome) => recorder.bind(fibers.ended, { outcome })
     this.endedTotal = { success: ended("success"), failure: ended("failure"), defect: ended("defect"), interrupted: ended("interrupted") }
   }
 
-  recordFiberStart = (_context: Context.Context<never>): void => {
+  recordFiberStart = (context: Context.Context<never>): void => {
+    this.inner?.recordFiberStart(context)
     this.running++
     this.started++
   }
 
-  recordFiberEnd = (_context: Context.Context<never>, exit: Exit.Exit<unknown, unknown>): void => {
+  recordFiberEnd = (context: Context.Context<never>, exit: Exit.Exit<unknown, unknown>): void => {
+    this.inner?.recordFiberEnd(context, exit)
     // A fiber that began before these counts were provided may end under them.
     if (this.running > 0) this.running--
     this.ended[outcomeOf(exit)]++
