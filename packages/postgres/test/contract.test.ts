@@ -1,6 +1,7 @@
 import { MetricsHistory } from "@effect-observability/core"
 import { HistoryProbe, historyProbes, historySuite, metricsSuite, spansSuite } from "@effect-observability/testkit/contract"
 import { Context, Effect, Layer } from "effect"
+import { randomUUID } from "node:crypto"
 import { Postgres } from "../src/index.ts"
 import { Database, freshNames, historyOf, startProcess } from "./support/database.ts"
 import type * as Session from "../src/internal/session.ts"
@@ -24,7 +25,7 @@ const history = (then: (target: Session.Target, names: Names) => Effect.Effect<u
       return Context.make(MetricsHistory, yield* historyOf(target, names)).pipe(Context.add(HistoryProbe, {
         write: (frames) =>
           Effect.scoped(Effect.gen(function*() {
-            const { exportFrames } = yield* startProcess(target, names)
+            const { exportFrames } = yield* startProcess(target, names, { instance: randomUUID() })
             yield* exportFrames(1, ...frames)
             yield* then(target, names)
           })).pipe(Effect.orDie)

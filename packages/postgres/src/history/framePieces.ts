@@ -39,17 +39,18 @@ export const frameColumn = (reading: MetricRange.Reading, type: string): FrameCo
 /** The numbers wanted of a lane's frames. */
 export interface LaneParts {
   readonly lane: number
+  readonly resource: number
   readonly parts: ReadonlyArray<Part>
   /** The least and the greatest index of them. */
   readonly first: number
   readonly last: number
 }
 
-/** One number of a frame, the cell it belongs to, and the series. */
+/** One number of a frame, the cell it belongs to, and the series' key. */
 interface Part {
   readonly index: number
   readonly cell: number
-  readonly series: number
+  readonly key: string
 }
 
 export const partsOf = (
@@ -58,19 +59,25 @@ export const partsOf = (
   reading: MetricRange.Reading,
   cellOf: (series: SelectedSeries) => number
 ): ReadonlyArray<LaneParts> => {
-  const lanes = new Map<number, Array<Part>>()
+  const lanes = new Map<number, { readonly resource: number; readonly parts: Array<Part> }>()
   for (const one of series) {
     const cell = cellOf(one)
-    for (const { lane, position, start } of one.places) {
-      let parts = lanes.get(lane)
-      if (parts === undefined) lanes.set(lane, parts = [])
-      if (!flattened) parts.push({ index: position, cell, series: one.id })
+    // A lane may list a series twice.
+    const seen = new Map<number, number>()
+    for (const { lane, position, resource, start } of one.places) {
+      let entry = lanes.get(lane)
+      if (entry === undefined) lanes.set(lane, entry = { resource, parts: [] })
+      const part = seen.get(lane) ?? 0
+      seen.set(lane, part + 1)
+      const key = `${one.id}:${part}`
+      if (!flattened) entry.parts.push({ index: position, cell, key })
       // The number of observations is the sum of the buckets: all of them go into one cell.
-      else for (let b = 0; b <= one.bounds.length; b++) parts.push({ index: start + b, cell: reading === "buckets" ? cell + b : cell, series: one.id })
+      else for (let b = 0; b <= one.bounds.length; b++) entry.parts.push({ index: start + b, cell: reading === "buckets" ? cell + b : cell, key: `${key}:${b}` })
     }
   }
-  return [...lanes].map(([lane, parts]) => ({
+  return [...lanes].map(([lane, { parts, resource }]) => ({
     lane,
+    resource,
     parts,
     first: parts.reduce((least, { index }) => Math.min(least, index), Infinity),
     last: parts.reduce((greatest, { index }) => Math.max(greatest, index), 0)
@@ -105,8 +112,8 @@ export const framePieces = (rows: ReadonlyArray<Row>, lanes: ReadonlyArray<LaneP
   })
 }
 
-const pieceOf = (rows: ReadonlyArray<Row>, { first, lane, last, parts }: LaneParts): Piece => {
-  const columns = parts.map(({ cell, index, series }) => ({ cell, key: `${series}:${index}`, values: new Float64Array(rows.length).fill(NaN) }))
+const pieceOf = (rows: ReadonlyArray<Row>, { first, lane, last, parts, resource }: LaneParts): Piece => {
+  const columns = parts.map(({ cell, key }) => ({ cell, key, values: new Float64Array(rows.length).fill(NaN) }))
   const targets: Array<Float64Array | undefined> = Array.from({ length: last - first + 1 })
   parts.forEach(({ index }, i) => void (targets[index - first] = columns[i]!.values))
   rows.forEach((row, at) =>
@@ -116,7 +123,8 @@ const pieceOf = (rows: ReadonlyArray<Row>, { first, lane, last, parts }: LanePar
     })
   )
   return {
-    owner: `lane ${lane}`,
+    owner: `resource ${resource}`,
+    writer: `lane ${lane}`,
     ends: Float64Array.from(rows, (row) => row["at"] as number),
     spans: Float64Array.from(rows, (row) => row["span"] as number),
     columns

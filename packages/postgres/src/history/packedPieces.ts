@@ -34,8 +34,7 @@ export const packedColumns = (reading: MetricRange.Reading, type: MetricType, na
 }
 
 /** Intervals of a segment or of a period of a roll-up, and who they belong to. */
-export interface Stretch {
-  readonly owner: string
+export interface Stretch extends Pick<Piece, "owner" | "writer"> {
   readonly ends: Float64Array
   readonly spans: Float64Array
 }
@@ -49,12 +48,13 @@ export const segmentOf = (row: Row): Stretch => {
   }
   const axis: Axis = { firsts: ints("words"), counts: ints("raw"), offsets: ints("b1"), steps: ints("b2"), spans: float8sOf(row["b3"] as Uint8Array) }
   const start = row["at"] as number
-  return { owner: `lane ${row["span"]}`, ends: timesOf(axis).map((time) => start + time), spans: spansOf(axis) }
+  return { owner: `resource ${row["span"]}`, writer: `lane ${row["lane"]}`, ends: timesOf(axis).map((time) => start + time), spans: spansOf(axis) }
 }
 
 /** Places of `step` milliseconds from `start` on. */
 export const placesOf = (owner: string, start: number, step: number, places: number): Stretch => ({
   owner,
+  writer: owner,
   ends: Float64Array.from({ length: places }, (_, i) => start + (i + 1) * step),
   spans: new Float64Array(places).fill(step)
 })
@@ -70,7 +70,7 @@ export interface Use {
 }
 
 /** The packed rows of one stretch as a piece, cut to the time looked at; `undefined` when nothing is left. */
-export const pieceOf = ({ ends, owner, spans }: Stretch, rows: ReadonlyArray<Row>, use: Use): Piece | undefined => {
+export const pieceOf = ({ ends, owner, spans, writer }: Stretch, rows: ReadonlyArray<Row>, use: Use): Piece | undefined => {
   let low = 0
   let high = ends.length
   while (low < high && ends[low]! <= use.from) low++
@@ -87,6 +87,7 @@ export const pieceOf = ({ ends, owner, spans }: Stretch, rows: ReadonlyArray<Row
   }
   return {
     owner,
+    writer,
     ends: ends.subarray(low, high),
     spans: spans.subarray(low, high),
     columns: [...columns.values()].map((column) => ({ ...column, ...(weights.has(column.key) ? { weights: weights.get(column.key)! } : {}) }))

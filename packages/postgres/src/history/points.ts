@@ -65,12 +65,12 @@ const stretchOf = (
       (one) => indexes.get(one.id)!
     )
     const bucketsAt = type === "histogram" ? yield* histograms(series, (cellOf) => read("buckets", cellOf)) : undefined
-    return values.flatMap(({ columns, ends, owner, spans }) =>
+    return values.flatMap(({ columns, ends, spans, writer }) =>
       columns.flatMap(({ cell, values }) => {
         const { bounds, labels } = series[cell]!
         return Array.from(values, (value, i): MetricPoint => ({
           name, type, value, labels, timestamp: ends[i]!, interval: spans[i]!,
-          ...(bucketsAt === undefined ? {} : { histogram: { bounds, sum: value, ...bucketsAt(owner, ends[i]!, cell) } })
+          ...(bucketsAt === undefined ? {} : { histogram: { bounds, sum: value, ...bucketsAt(writer, ends[i]!, cell) } })
         })).filter((point) => !Number.isNaN(point.value))
       })
     )
@@ -89,20 +89,20 @@ const histograms = (
   })
   return Effect.map(read(({ id }) => firsts.get(id)!), (pieces) => {
     const known = new Map<string, Array<number>>()
-    for (const { columns, ends, owner } of pieces) {
+    for (const { columns, ends, writer } of pieces) {
       for (const { cell, values } of columns) {
         const { bucket, index } = owners[cell]!
         for (let i = 0; i < values.length; i++) {
           if (!(values[i]! > 0)) continue
-          const key = `${owner} ${ends[i]} ${index}`
+          const key = `${writer} ${ends[i]} ${index}`
           let buckets = known.get(key)
           if (buckets === undefined) known.set(key, buckets = Array.from({ length: series[index]!.bounds.length + 1 }, () => 0))
           buckets[bucket]! += values[i]!
         }
       }
     }
-    return (owner: string, end: number, index: number) => {
-      const buckets = known.get(`${owner} ${end} ${index}`) ?? Array.from({ length: series[index]!.bounds.length + 1 }, () => 0)
+    return (writer: string, end: number, index: number) => {
+      const buckets = known.get(`${writer} ${end} ${index}`) ?? Array.from({ length: series[index]!.bounds.length + 1 }, () => 0)
       return { buckets, count: buckets.reduce((sum, count) => sum + count, 0) }
     }
   })

@@ -93,14 +93,15 @@ const unpacked = unpackedBut("null::float8")
  */
 const statement = (t: Sql, frames: string, layer: Layer | undefined): string => {
   const none = "null::bytea as b1, null::bytea as b2, null::bytea as b3"
-  const fresh = layer === undefined ? "" : "and hours < 24"
+  const fresh = layer === undefined ? "" : "and g.hours < 24"
   return `with segment as materialized (
-    select * from ${t.metric_segment} where ts > $1::timestamptz - interval '24 hours' and ts <= $2::timestamptz ${fresh}
+    select g.*, coalesce(l.resource, -g.lane) as resource from ${t.metric_segment} g left join ${t.lane} l on l.id = g.lane
+    where g.ts > $1::timestamptz - interval '24 hours' and g.ts <= $2::timestamptz ${fresh}
   )
   select ${kinds.frame} as kind, lane, lane::float8 as owner, ended as at, span, 0::int2 as part, ${unpacked}, v as words, null::bytea as raw, ${none}
     from (${frames}) f
   union all
-  select ${kinds.segment}, lane, id::float8, extract(epoch from ts)::float8 * 1000, lane::float8, 0::int2, ${unpacked}, array_send(firsts), array_send(counts),
+  select ${kinds.segment}, lane, id::float8, extract(epoch from ts)::float8 * 1000, resource::float8, 0::int2, ${unpacked}, array_send(firsts), array_send(counts),
     array_send(offsets), array_send(steps), array_send(spans::float8[])
     from segment
   union all

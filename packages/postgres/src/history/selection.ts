@@ -8,6 +8,8 @@ import { type Ask, invalid } from "./ask.ts"
 /** Where a writer keeps a series: its place in the lane's list, and the first of its numbers in the flattened column. */
 export interface Place {
   readonly lane: number
+  /** The instance that writes through the lane. */
+  readonly resource: number
   /** From 0. */
   readonly position: number
   /** From 0; histograms and summaries only. */
@@ -47,6 +49,7 @@ export const select = (
       const labels = row["labels"] as Readonly<Record<string, string>> | null
       if (labels === null || !MetricRange.passes(labels, tests)) return []
       const lanes = row["lanes"] as ReadonlyArray<number> | null
+      const resources = row["resources"] as ReadonlyArray<number>
       const positions = row["positions"] as ReadonlyArray<number>
       const starts = row["starts"] as ReadonlyArray<number | null>
       return [{
@@ -54,7 +57,7 @@ export const select = (
         labels,
         type: row["type"] as MetricType,
         bounds: row["bounds"] as ReadonlyArray<number>,
-        places: (lanes ?? []).map((lane, i) => ({ lane, position: positions[i]!, start: starts[i] ?? 0 }))
+        places: (lanes ?? []).map((lane, i) => ({ lane, resource: resources[i]!, position: positions[i]!, start: starts[i] ?? 0 }))
       }]
     })
     return { type, series }
@@ -80,7 +83,7 @@ const sql = (t: Sql): string =>
     where s.labels @> $2::text::jsonb limit ${rangeLimits.series + 1}
   ),
   place as materialized (
-    select u.series, array_agg(seg.lane) as lanes, array_agg((seg.pos + u.i - 1)::int4) as positions, array_agg(u.start) as starts
+    select u.series, array_agg(seg.lane) as lanes, array_agg(l.resource) as resources, array_agg((seg.pos + u.i - 1)::int4) as positions, array_agg(u.start) as starts
     from ${t.lane_series} seg
     join ${t.lane} l on l.id = seg.lane and l.seen_at >= $3::timestamptz
     cross join lateral unnest(seg.series, seg.starts) with ordinality as u(series, start, i)
@@ -88,5 +91,5 @@ const sql = (t: Sql): string =>
     where seg.series && array(select id from chosen)
     group by u.series
   )
-  select c.id, c.labels, type.type, c.bounds, p.lanes, p.positions, p.starts
+  select c.id, c.labels, type.type, c.bounds, p.lanes, p.resources, p.positions, p.starts
   from type left join chosen c on true left join place p on p.series = c.id`

@@ -10,8 +10,8 @@ export const load = (world: World): Effect.Effect<MetricsHistory["Service"], nev
     const { target } = yield* Database
     const names = freshNames()
     yield* startProcess(target, names)
-    for (const frames of world.writers) {
-      yield* Effect.scoped(Effect.flatMap(startProcess(target, names), ({ exportFrames }) => Effect.orDie(exportFrames(1, ...frames))))
+    for (const [i, frames] of world.writers.entries()) {
+      yield* Effect.scoped(Effect.flatMap(startProcess(target, names, { instance: `i-${i}` }), ({ exportFrames }) => Effect.orDie(exportFrames(1, ...frames))))
     }
     return yield* historyOf(target, names)
   })

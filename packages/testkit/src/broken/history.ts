@@ -27,6 +27,9 @@ export const laws: Readonly<Record<string, Layer.Layer<MetricsHistory, never, Me
   "an increase is what was counted in the window, a rate is that per second": asks(({ function: name }) => (name === "rate" ? { function: "increase" } : {})),
   "an interval that lies in a window in part counts in proportion": values((value) => Math.ceil(value / 10) * 10),
   "processes add up, and a restart loses nothing": values((value) => value % 100),
+  "when series ended and places mean others, each keeps its values, and none holds twice": answers(({ series }, { function: name }) =>
+    name === "increase" ? { series: series.map((one, i) => ({ ...one, values: series[(i + 1) % series.length]!.values })) } : {}
+  ),
   "where nothing is known there is no value, where nothing happened there is 0": values((value) => (Number.isNaN(value) ? 0 : value)),
   "groups: by some labels, by none, every label set by itself": asks(({ groupBy }) => (groupBy?.length === 0 ? { groupBy: ["method"] } : {})),
   "labels: exact, not, one of, beginning with; absent is empty": asks(({ labels }) => ({

@@ -86,6 +86,22 @@ export const laws: ReadonlyArray<Law<MetricsHistory | HistoryProbe>> = [
     yield* probe.write(frames([20, 30, { metric, labels: { path: "/" }, value: 200 }]))
     yield* equal("increase", shown(yield* ask(history, { metric, function: "increase", from: 10, to: 30, step: 10 })), [["path=/", 101, 7, 203]])
   }),
+  law("when series ended and places mean others, each keeps its values, and none holds twice", function*(history, probe) {
+    const metric = counter("law_generation_total", "id")
+    const set = gauge("law_generation", "id")
+    const one = (id: string, value: number) => [{ metric, labels: { id }, value }, { metric: set, labels: { id }, value }]
+    const [before, after] = [new FrameMaker(), new FrameMaker()]
+    yield* probe.write([
+      before.frame(at(0), at(10), [...one("gone", 1), ...one("x", 2), ...one("y", 4)]),
+      { ...after.frame(at(10), at(20), [...one("y", 8), ...one("x", 16)]), generation: 1 },
+      { ...after.frame(at(20), at(30), [...one("y", 32), ...one("x", 64)]), generation: 1 }
+    ])
+    yield* equal("increase", shown(yield* ask(history, { metric, function: "increase", from: 10, to: 30, step: 10 })), [
+      ["id=gone", 1, null, null], ["id=x", 2, 16, 64], ["id=y", 4, 8, 32]
+    ])
+    yield* equal("sum", shown(yield* ask(history, { metric: set, function: "sum", labels: { id: { neq: "gone" } }, groupBy: [], from: 10, to: 30, step: 5 })), [["", 6, 6, 24, 24, 96]])
+    yield* equal("count", shown(yield* ask(history, { metric: set, function: "count", labels: { id: "x" }, groupBy: [], from: 10, to: 30, step: 5 })), [["", 1, 1, 1, 1, 1]])
+  }),
   law("where nothing is known there is no value, where nothing happened there is 0", function*(history, probe) {
     const metric = counter("law_gap_total")
     yield* probe.write(frames([0, 10, { metric, value: 1 }], [10, 20], [40, 50, { metric, value: 2 }]))

@@ -31,8 +31,9 @@ const eachWindow = (
       // A series that came later, or had no value yet.
       while (newest >= low && Number.isNaN(values[newest]!)) newest--
       const inWindow = newest >= low
-      if (!inWindow) newest = high - 1
-      if (Number.isNaN(values[newest]!)) continue
+      // Another lane of the same instance may have written in between.
+      if (!inWindow) while (newest >= 0 && Number.isNaN(values[newest]!) && start + w * step - ends[newest]! < longestHold) newest--
+      if (newest < 0 || Number.isNaN(values[newest]!)) continue
       const span = spans[newest]!
       const held = start + w * step - ends[newest]! < (span > 0 ? Math.min(2 * span, longestHold) : window)
       if (inWindow || held) visit(column.cell * points + w, column, inWindow ? low : newest, high, newest, held, inWindow)

@@ -33,40 +33,61 @@ export const make = (writers: () => ReadonlyArray<Writer>): MetricsHistory["Serv
 
 const evaluate = (plan: MetricRange.RangePlan, writers: ReadonlyArray<Writer>): Effect.Effect<RangeResult, HistoryError> =>
   Effect.gen(function*() {
-    // The last frame of a writer names all of its series.
-    const named = writers.map((frames) => ({ frames, all: seriesOf(frames.at(-1)).filter(({ definition }) => definition.name === plan.metric) }))
+    const named = writers.map((frames) => {
+      const positions = positionsOf(frames)
+      const last = [...Map.groupBy(frames, ({ generation }) => generation).values()].map((own) => own.at(-1)!)
+      const all = new Map(last.flatMap(seriesOf).map((one) => [keyOf(one), one]))
+      return { frames, positions, all: [...all.values()].filter(({ definition }) => definition.name === plan.metric) }
+    })
     const type = named.flatMap(({ all }) => all).at(-1)?.definition.type
     if (type === undefined) return MetricRange.nothing(plan)
     const readings = yield* MetricRange.readingsOf(plan, type)
     const evaluation = new MetricRange.Evaluation(plan, type)
-    const chosen = named.map(({ all, frames }) => {
+    const chosen = named.map(({ all, ...of }) => {
       const series = all.filter((one) => one.definition.type === type && MetricRange.passes(labelsOf(one), plan.tests))
-      return { frames, series, cells: series.map((one) => evaluation.cellOf(readings[0]!, labelsOf(one), one.definition.buckets)) }
+      return { ...of, series, cells: series.map((one) => evaluation.cellOf(readings[0]!, labelsOf(one), one.definition.buckets)) }
     })
     yield* evaluation.check
-    for (const { cells, frames, series } of chosen) {
-      for (const reading of readings) evaluation.add(reading, blockOf(reading, frames, series, cells, type))
+    for (const { cells, frames, positions, series } of chosen) {
+      for (const reading of readings) evaluation.add(reading, blockOf(reading, frames, positions, series, cells, type))
     }
     return evaluation.result()
   })
 
-const seriesOf = (frame: MetricFrame | undefined): ReadonlyArray<Series> =>
-  frame === undefined ? [] : [frame.counters, frame.gauges, frame.histograms, frame.summaries].flatMap(({ series }) => series)
+const seriesOf = ({ counters, gauges, histograms, summaries }: MetricFrame): ReadonlyArray<Series> =>
+  [counters, gauges, histograms, summaries].flatMap(({ series }) => series)
+
+/** A series that ended and came again is the same one here. */
+const keyOf = ({ definition: { buckets, name, type }, labelValues }: Series): string => JSON.stringify([name, type, buckets, labelValues])
+
+type Positions = ReadonlyMap<number, ReadonlyMap<string, number>>
+
+/** Where each series stands in the frames of a generation: its last frame names all of them. */
+const positionsOf = (frames: Writer): Positions =>
+  new Map([...Map.groupBy(frames, ({ generation }) => generation)].map(([generation, own]) => {
+    const { counters, gauges, histograms, summaries } = own.at(-1)!
+    return [generation, new Map([counters, gauges, histograms, summaries].flatMap(({ series }) => series.map((one, i) => [keyOf(one), i] as const)))]
+  }))
 
 const blockOf = (
   reading: MetricRange.Reading,
   frames: ReadonlyArray<MetricFrame>,
+  positions: Positions,
   series: ReadonlyArray<Series>,
   first: ReadonlyArray<number>,
   type: MetricType
 ): MetricRange.Block => {
   // A column per series, or one per bucket of each.
-  const columns = series.flatMap((one, i) =>
-    Array.from({ length: reading === "buckets" ? one.definition.buckets!.length + 1 : 1 }, (_, b) => ({
+  const columns = series.flatMap((one, i) => {
+    const key = keyOf(one)
+    return Array.from({ length: reading === "buckets" ? one.definition.buckets!.length + 1 : 1 }, (_, b) => ({
       cell: first[i]! + b,
-      values: Float64Array.from(frames, (frame) => read(reading, type === "summary" ? frame.summaries : frame.histograms, frame, one.index, b))
+      values: Float64Array.from(frames, (frame) => {
+        const position = positions.get(frame.generation)!.get(key)
+        return position === undefined ? NaN : read(reading, type === "summary" ? frame.summaries : frame.histograms, frame, position, b)
+      })
     }))
-  )
+  })
   return {
     ends: Float64Array.from(frames, (frame) => frame.endTime),
     spans: Float64Array.from(frames, (frame) => frame.endTime - frame.startTime),
