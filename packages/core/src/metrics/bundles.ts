@@ -1,9 +1,22 @@
+import type * as Exit from "effect/Exit"
 import type { Label, LabelKey, LabelsOf, NameOf } from "./Label.ts"
 import { counter, type DefinitionOptions, gauge, histogram, type HistogramOptions, type MetricDefinition, MetricDefinitionError, upDownCounter } from "./MetricDefinition.ts"
 
 /** How an effect ended. */
 export const outcomes = ["success", "failure", "defect", "interrupted"] as const
 export type Outcome = typeof outcomes[number]
+
+/** How an effect ended: a defect weighs more than a failure, a failure more than an interruption. */
+export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
+  if (exit._tag === "Success") return "success"
+  let outcome: Outcome = "interrupted"
+  for (const reason of exit.cause.reasons) {
+    if (reason._tag === "Die") return "defect"
+    if (reason._tag === "Fail") outcome = "failure"
+  }
+  return outcome
+}
+
 
 /** What `MetricsRecorder.observe` records of an operation, and the name of its span. */
 export interface Operation<L> {

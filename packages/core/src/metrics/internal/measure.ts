@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type { LongTask, Operation, Outcome } from "../bundles.ts"
+import { type LongTask, type Operation, outcomeOf } from "../bundles.ts"
 import type { MetricDefinition } from "../MetricDefinition.ts"
 import type { Family } from "./Family.ts"
 import { isDefinition } from "./Catalogue.ts"
@@ -57,16 +57,6 @@ const ended = (metric: Metric, labels: Labels, exit: Exit.Exit<unknown, unknown>
 
 /** What a counter given by its name is declared with. */
 const byName: ReadonlyArray<string> = ["outcome"]
-
-export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
-  if (exit._tag === "Success") return "success"
-  let outcome: Outcome = "interrupted"
-  for (const reason of exit.cause.reasons) {
-    if (reason._tag === "Die") return "defect"
-    if (reason._tag === "Fail") outcome = "failure"
-  }
-  return outcome
-}
 
 const typeName = /^[A-Za-z_$][A-Za-z0-9_$./@-]{0,63}$/
 

@@ -1,10 +1,11 @@
-import type { CounterHandle, GaugeHandle, MetricsRecorder } from "@effect-observability/core"
+import { type CounterHandle, type GaugeHandle, MetricDefinition, type MetricsRecorder } from "@effect-observability/core"
 import type * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
 import type * as Metric from "effect/Metric"
 import { fibers } from "./definitions.ts"
 
-type Outcome = "success" | "failure" | "defect" | "interrupted"
+const { outcomeOf, outcomes } = MetricDefinition
+type Outcome = MetricDefinition.Outcome
 
 /** Counts fibers as Effect begins and ends them; the numbers go to the store when somebody reads. */
 export class FiberCounts implements Metric.FiberRuntimeMetricsService {
@@ -42,16 +43,9 @@ export class FiberCounts implements Metric.FiberRuntimeMetricsService {
     this.active.setUnsafe(this.running)
     this.startedTotal.incrementUnsafe(this.started)
     this.started = 0
-    for (const outcome of ["success", "failure", "defect", "interrupted"] as const) {
+    for (const outcome of outcomes) {
       this.endedTotal[outcome].incrementUnsafe(this.ended[outcome])
       this.ended[outcome] = 0
     }
   }
-}
-
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
-  if (exit._tag === "Success") return "success"
-  const { reasons } = exit.cause
-  if (reasons.some((reason) => reason._tag === "Die")) return "defect"
-  return reasons.some((reason) => reason._tag === "Fail") ? "failure" : "interrupted"
 }

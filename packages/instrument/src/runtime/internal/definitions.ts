@@ -88,6 +88,6 @@ export const fibers = {
   ended: M.counter("effect_fibers_ended_total", {
     help: "Fibers that ended, by outcome",
     labelNames: ["outcome"],
-    labelValues: { outcome: ["success", "failure", "defect", "interrupted"] }
+    labelValues: { outcome: M.outcomes }
   })
 }
