@@ -6,6 +6,9 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Sampler, SamplerName } from "../tracing/sampling/Sampler.ts"
+import type { PropagatorName } from "../propagation/Propagator.ts"
+import type { RedactionInput } from "../redaction/Redaction.ts"
+import type { SpanLimits } from "../tracing/SpanLimits.ts"
 import { decode } from "./internal/decode.ts"
 import type { MetricAllow, MetricView } from "../metrics/internal/views.ts"
 import { environment } from "./internal/environment.ts"
@@ -62,7 +65,15 @@ export interface ObservabilitySettings {
     readonly otelEndpoint: string | undefined
     readonly sentryDsn: Redacted.Redacted<string> | undefined
     readonly ignoredPaths: ReadonlyArray<string>
+    readonly limits: SpanLimits
+    /** Formats of the trace context that leave and are read, in this order. */
+    readonly propagators: ReadonlyArray<PropagatorName>
+    /** Targets that get trace headers; see `Targets`. */
+    readonly propagateTo: ReadonlyArray<string>
+    /** Targets of these that get baggage too. */
+    readonly baggageTo: ReadonlyArray<string>
   }
+  readonly redaction: RedactionSettings
   readonly postgres: PostgresSettings
   /** One attempt's deadline. */
   readonly requestTimeout: number
@@ -76,6 +87,9 @@ export interface ObservabilitySettings {
 
 /** Metric names of the design document, of OpenTelemetry's semantic conventions, or both side by side. */
 export type Conventions = "standard" | "otel" | "both"
+
+/** Rules of redaction, complete. */
+export type RedactionSettings = Required<RedactionInput>
 
 export interface PostgresSettings {
   readonly enabled: boolean
@@ -146,7 +160,17 @@ export interface ObservabilityInput {
     readonly sentryDsn?: string | Redacted.Redacted<string>
     /** Default `["/metrics", "/health"]`. */
     readonly ignoredPaths?: ReadonlyArray<string>
+    /** OpenTelemetry's span limits; default 128 of each, values of 4,096 characters, 8 levels. */
+    readonly limits?: Partial<SpanLimits>
+    /** Default `["tracecontext", "baggage"]`. */
+    readonly propagators?: ReadonlyArray<PropagatorName>
+    /** Hosts, origins and patterns; default `["*"]`, everybody. */
+    readonly propagateTo?: ReadonlyArray<string>
+    /** As `propagateTo`; default `["internal"]`: this machine, private networks, names without a public domain. */
+    readonly baggageTo?: ReadonlyArray<string>
   }
+  /** What is taken out before anything is kept; on by default. */
+  readonly redaction?: RedactionInput
   readonly postgres?: {
     readonly enabled?: boolean
     readonly common?: {

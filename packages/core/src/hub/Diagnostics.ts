@@ -4,7 +4,7 @@ import type { CardinalityReport } from "../metrics/MetricStore.ts"
 import { imbalance } from "../pipe/Ledger.ts"
 import { worst } from "./Health.ts"
 import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
-import type { ComponentReport, ServiceResource, Telemetry } from "./Telemetry.ts"
+import type { ComponentReport, OpenSpans, ServiceResource, Telemetry } from "./Telemetry.ts"
 
 /** Everything an operator asks first: is it healthy, what waits where, what was lost or sampled out and why. */
 export interface DiagnosticsReport {
@@ -24,6 +24,8 @@ export interface DiagnosticsReport {
     readonly lint: ReadonlyArray<string>
   }
   readonly sampling: SamplingReport
+  /** Spans that have begun and not ended: one that is forgotten shows as an old oldest. */
+  readonly openSpans: OpenSpans
   /** Books that do not balance; always empty unless there is a bug in this toolkit. */
   readonly imbalances: ReadonlyArray<string>
 }
@@ -49,6 +51,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
       cardinality: telemetry.store.cardinality()
     },
     sampling: telemetry.sampling(),
+    openSpans: telemetry.openSpans(),
     imbalances: components.flatMap((component) =>
       component.signals.flatMap((signal) => {
         const wrong = imbalance(signal.ledger)

@@ -59,11 +59,31 @@ export interface Listener {
   /** Unique in the composition; `"postgres"`, `"prometheus"`, …. */
   readonly name: string
   readonly kind: string
-  /** Called for every ended, sampled span, synchronously. What it throws is swallowed and counted. */
+  /**
+   * Called for every ended, sampled span, synchronously. What it throws is swallowed and counted. When the listener leaves it is called
+   * for every span that is still open, marked with the attribute `span.unfinished`.
+   */
   readonly onSpan?: (span: SpanData) => void
   /** Brings everything recorded so far to the sink and waits for it. */
   readonly flush?: Effect.Effect<void>
   readonly report: () => ComponentReport
+}
+
+/** What one backend takes of the spans that are kept. */
+export interface SpanSelection {
+  /** Whether a span is wanted; the others are counted as `filtered`. One that throws lets nothing through (`filter_defect`). */
+  readonly filter?: ((span: SpanData) => boolean) | undefined
+  /** Share of the kept traces, 0 to 1, the same for all spans of a trace; their weight rises accordingly. The rest is `sampled_out`. */
+  readonly sampleRatio?: number | undefined
+}
+
+/** The spans that have begun and not ended. */
+export interface OpenSpans {
+  readonly open: number
+  /** The one that has been open longest. */
+  readonly oldest: { readonly name: string; readonly traceId: string; readonly spanId: string; readonly ageMillis: number } | undefined
+  /** How many were open when the list of 10,000 was full, and are watched no longer. */
+  readonly forgotten: number
 }
 
 /**
@@ -93,6 +113,8 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly exportSpans: (options: {
     readonly name: string
     readonly exporter: Exporter<SpanData>
+    /** Which spans the backend wants; all of them by default. */
+    readonly select?: SpanSelection | undefined
     readonly policy?: Partial<Policy<SpanData>>
   }) => Effect.Effect<BatchProcessor<SpanData>, never, Scope.Scope>
   /** Another sampler from the next trace on; what is held goes on under the former one. Fails when its settings are wrong. */
@@ -102,6 +124,8 @@ export class Telemetry extends Context.Service<Telemetry, {
   /** Flushes every backend, side by side, and waits for all of them. */
   readonly flush: Effect.Effect<void>
   readonly reports: () => ReadonlyArray<ComponentReport>
+  /** Spans never ended show here: many open ones, and an old oldest. */
+  readonly openSpans: () => OpenSpans
   /** Brings the `obs_*` metrics and all that is read on demand up to date; called before a frame is taken or a page is rendered. */
   readonly refreshSelfMetrics: () => void
 }>()("@effect-observability/core/Telemetry") {

@@ -9,7 +9,11 @@ import { ConfigurationError, ObservabilityConfig } from "../config/Observability
 import { make as makeStore } from "../metrics/MetricStore.ts"
 import * as Recorder from "../metrics/MetricsRecorder.ts"
 import * as StandardMetrics from "../metrics/StandardMetrics.ts"
+import { rulesOf } from "../propagation/outgoing.ts"
+import { compile } from "../redaction/internal/Scrubber.ts"
 import { IdGenerator } from "../tracing/IdGenerator.ts"
+import { Values } from "../tracing/internal/values.ts"
+import type { SpanData } from "../tracing/SpanData.ts"
 import * as Spans from "../tracing/ObservabilityTracer.ts"
 import { isSampler, type Sampler } from "../tracing/sampling/Sampler.ts"
 import { Tracer } from "../tracing/Tracer.ts"
@@ -97,6 +101,9 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
           Effect.sync(() => {
             // The last to listen gets what was held; its own queue drains after this.
             if (spanListeners.length === 1 && spanListeners[0] === listener) effectTracer.release()
+            if (listener.onSpan !== undefined) {
+              for (const span of effectTracer.unfinished(clock.currentTimeNanosUnsafe())) tell(listener, span)
+            }
             listeners.delete(listener.name)
             spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
           })
@@ -127,14 +134,16 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       )
     )
 
+    // At the end of a program all backends leave together; one that leaves alone was taken out.
+    const goesOn = () => listeners.size > 0
     const telemetry: Telemetry["Service"] = {
       store,
       settings: () => settings,
       resource,
       register,
       claim,
-      exportFrames: Pipes.exportFrames({ store, settings: () => settings, self, budget }),
-      exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget }),
+      exportFrames: Pipes.exportFrames({ store, settings: () => settings, self, budget, goesOn }),
+      exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget, goesOn }),
       setSampler: (wanted) =>
         Effect.suspend(() => {
           const problems = isSampler(wanted) ? wanted.problems : ["expected a Sampler"]
@@ -147,6 +156,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       sampling: () => effectTracer.report(),
       flush,
       reports,
+      openSpans: () => effectTracer.openSpans(clock.currentTimeNanosUnsafe()),
       refreshSelfMetrics: () => {
         store.pageRead()
         store.refresh()
@@ -156,15 +166,17 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
 
     yield* Effect.forkScoped(housekeeping(store))
 
-    const onEnd: Parameters<typeof Spans.make>[0]["onEnd"] = (span) => {
-      for (const listener of spanListeners) {
-        try {
-          listener.onSpan!(span)
-        } catch {
-          self.loss(listener.name, "spans", 1, "listener_defect")
-        }
+    const tell = (listener: Listener, span: SpanData): void => {
+      try {
+        listener.onSpan!(span)
+      } catch {
+        self.loss(listener.name, "spans", 1, "listener_defect")
       }
     }
+    const onEnd: Parameters<typeof Spans.make>[0]["onEnd"] = (span) => {
+      for (const listener of spanListeners) tell(listener, span)
+    }
+    const values = new Values(settings.tracing.limits, compile(settings.redaction))
     const effectTracer = Spans.make({
       active: () => spanListeners.length > 0 && settings.enabled && settings.tracing.enabled,
       sampler: () => sampler ?? settings.tracing.sampler,
@@ -172,11 +184,12 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       measured: () => settings.metrics.enabled ? settings.tracing.spanMetrics : "off",
       measure: (operation, kind, failed, nanos) =>
         store.observe(StandardMetrics.SpanDuration, "histogram", Math.max(0, nanos) / 1e9, { operation, kind, status: failed ? "error" : "ok" }),
+      values: () => values,
       ids: yield* IdGenerator,
       now: monotonicMillis
     })
 
-    const tracer = Tracing.make({ flush })
+    const tracer = Tracing.make({ flush, rules: () => rulesOf(settings) })
     const recorder = settings.enabled && settings.metrics.enabled ? Recorder.make(store, tracer.withSpan) : Recorder.silent(tracer.withSpan)
     return Context.make(Telemetry, telemetry).pipe(
       Context.add(Recorder.MetricsRecorder, recorder),

@@ -1,7 +1,8 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type CompositionError, Telemetry } from "../hub/Telemetry.ts"
+import { selecting } from "../hub/internal/selecting.ts"
+import { type CompositionError, type SpanSelection, Telemetry } from "../hub/Telemetry.ts"
 import type { MetricDefinition } from "../metrics/MetricDefinition.ts"
 import type { Series } from "../metrics/MetricFrame.ts"
 import type { MetricFamily } from "../metrics/MetricStore.ts"
@@ -18,7 +19,7 @@ export interface SummaryValue {
   readonly quantiles: ReadonlyArray<{ readonly quantile: number; readonly value: number }>
 }
 
-export interface MemoryOptions {
+export interface MemoryOptions extends SpanSelection {
   /** Default `"memory"`. */
   readonly name?: string
   /** Most single values kept; later ones are lost and counted. Default 100,000. */
@@ -86,17 +87,23 @@ export const layerBackend = (options: MemoryOptions = {}): Layer.Layer<MemoryBac
         return { family, series: family === undefined ? [] : family.series.filter((series) => carries(series, labels)) }
       }
 
-      yield* telemetry.register({
-        name,
-        kind: "memory",
-        onSpan: (span) => {
+      const onSpan = selecting({
+        offerUnsafe: (span) => {
           ledger.accept(1)
           ledger.start(1)
           ledger.export(1)
           spans.push(span)
           // Trimmed now and then: cutting one off the front of an array for every span would cost more than it frees.
           if (spans.length > maxSpans * 2) spans = spans.slice(-maxSpans)
+          return true
         },
+        refuseUnsafe: (count, reason) => ledger.reject(count, reason)
+      }, options)
+
+      yield* telemetry.register({
+        name,
+        kind: "memory",
+        onSpan,
         report: () => ({
           name,
           kind: "memory",

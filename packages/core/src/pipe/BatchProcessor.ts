@@ -40,6 +40,8 @@ export interface Policy<in out A> {
 export interface BatchProcessor<in A> {
   /** Takes one item, now or never: `false` when it was refused and counted. Never throws, never waits. */
   readonly offerUnsafe: (item: A) => boolean
+  /** Counts items as rejected that are not offered at all: a filter left them out. Nothing is reported as lost. */
+  readonly refuseUnsafe: (count: number, reason: string) => void
   /** Sends all that was offered before the call and waits until it is settled (delivered, or given up). */
   readonly flush: Effect.Effect<void>
   readonly ledger: () => LedgerSnapshot
@@ -81,6 +83,8 @@ export interface Options {
   readonly onSettled?: (seconds: number, items: number) => void
   /** Called whenever items are dropped or rejected, with the ledger's reason. */
   readonly onLoss?: (count: number, reason: string) => void
+  /** The ledger's word for what the drain could not deliver, asked when its deadline has passed. Default `"shutdown"`. */
+  readonly endReason?: () => string
   /** Milliseconds left for the drain, asked when the scope closes: queues that close one after the other may share a deadline. */
   readonly drainBudget?: () => number
 }
@@ -105,6 +109,7 @@ export const make = <A>(
     yield* Effect.addFinalizer(() => quietly(pipe.close))
     return {
       offerUnsafe: (item) => pipe.offer(item),
+      refuseUnsafe: (count, reason) => pipe.refuse(count, reason),
       flush: quietly(pipe.flush),
       ledger: () => pipe.ledger.snapshot(),
       status: () => pipe.status()

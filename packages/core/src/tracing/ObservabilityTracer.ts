@@ -16,9 +16,10 @@ import { SpanHome } from "./internal/SpanHome.ts"
 import { UnrecordedSpan, type UnrecordedSink } from "./internal/UnrecordedSpan.ts"
 import { Values } from "./internal/values.ts"
 import { compile } from "../redaction/internal/Scrubber.ts"
-import { isTraceId, TraceState } from "./Propagation.ts"
+import { isTraceId, RandomFlag, TraceState } from "./Propagation.ts"
 import { Sampling, type SamplingReport } from "./sampling/internal/Sampling.ts"
 import { always, type Sampler } from "./sampling/Sampler.ts"
+import type { OpenSpans } from "../hub/Telemetry.ts"
 import type { SpanData, SpanKind } from "./SpanData.ts"
 import * as SpanLimits from "./SpanLimits.ts"
 
@@ -146,6 +147,25 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
     this.sampling.close()
   }
 
+  /** The open spans as they are now, marked; they go on. `now` is nanoseconds since the epoch. */
+  unfinished(now: bigint): ReadonlyArray<SpanData> {
+    return this.home.unfinished(now)
+  }
+
+  openSpans(now: bigint): OpenSpans {
+    const { forgotten, oldest, open } = this.home.report()
+    return {
+      open,
+      forgotten,
+      oldest: oldest === undefined ? undefined : {
+        name: this.home.values().text(oldest.name, 256),
+        traceId: oldest.traceId,
+        spanId: oldest.spanId,
+        ageMillis: Number(now - oldest.status.startTime) / 1e6
+      }
+    }
+  }
+
   report(): SamplingReport {
     return this.sampling.report()
   }
@@ -178,5 +198,5 @@ export const traceOf = (parent: EffectTracer.AnySpan): LocalTrace | undefined =>
   if (parent instanceof LocalSpan) return parent.trace
   // B3 allows ids of 64 bits.
   const id = parent.traceId.toLowerCase().padStart(32, "0")
-  return isTraceId(id) ? LocalTrace.remote(id, Context.get(parent.annotations, TraceState)) : undefined
+  return isTraceId(id) ? LocalTrace.remote(id, Context.get(parent.annotations, TraceState), Context.get(parent.annotations, RandomFlag)) : undefined
 }

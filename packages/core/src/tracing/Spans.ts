@@ -10,11 +10,11 @@ import type { SpanContext } from "./Propagation.ts"
 // What instrumentation does with spans beyond Effect's own interface.
 
 /** Ids and outgoing flag of a span, ready for a header. */
-export const contextOf = (span: EffectTracer.AnySpan): SpanContext => ({
-  traceId: traceOf(span)?.hex ?? span.traceId,
-  spanId: span.spanId,
-  sampled: isPropagated(span)
-})
+export const contextOf = (span: EffectTracer.AnySpan): SpanContext => {
+  const trace = traceOf(span)
+  const context = { traceId: trace?.hex ?? span.traceId, spanId: span.spanId, sampled: isPropagated(span) }
+  return trace?.random === true ? { ...context, random: true } : context
+}
 
 /** Renames a span that is still open, if it is one of our tracer: a route is known only after it was matched. */
 export const rename = (span: EffectTracer.Span, name: string): void => {

@@ -3,9 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as EffectTracer from "effect/Tracer"
-import { traceOf } from "./ObservabilityTracer.ts"
-import { type Carrier, extract, inject, isSpanId, type SpanContext } from "./Propagation.ts"
 import { run, stackOf } from "./internal/withSpan.ts"
+import { Baggage, empty } from "../propagation/Baggage.ts"
+import type { Settable } from "../propagation/internal/carriers.ts"
+import { currentSpan, outgoing, type PropagationRules } from "../propagation/outgoing.ts"
+import { named } from "../propagation/Propagator.ts"
+import type { Carrier, SpanContext } from "./Propagation.ts"
 import { contextOf } from "./Spans.ts"
 
 /** `Effect.withSpan`'s options. Attributes may be a function: it is called only for a span that is kept. */
@@ -41,10 +44,15 @@ export class Tracer extends Context.Service<Tracer, {
   readonly withSpan: WithSpan
   /** The span the caller is in; none outside spans and where tracing is switched off. */
   readonly currentContext: Effect.Effect<Option.Option<SpanContext>>
-  /** Writes the current span into the carrier as W3C `traceparent` (and `tracestate`); leaves it alone without a span. */
-  readonly injectContext: (carrier: Carrier) => Effect.Effect<void>
-  /** The remote span a carrier names, to use as a parent or in a link; none when there is no valid `traceparent`. */
-  readonly extractContext: (carrier: Readonly<Record<string, unknown>>) => Effect.Effect<Option.Option<EffectTracer.ExternalSpan>>
+  /**
+   * Writes the current span and the baggage into a carrier (headers, message properties, a `Map`) in the formats of `tracing.propagators`;
+   * leaves it alone where there is neither. With a `target` only what it may receive.
+   */
+  readonly injectContext: (carrier: Carrier | Settable, target?: URL) => Effect.Effect<void>
+  /** The remote span a carrier names, to use as a parent or in a link; none when there is no valid one. */
+  readonly extractContext: (carrier: object) => Effect.Effect<Option.Option<EffectTracer.ExternalSpan>>
+  /** Runs an effect in the trace and with the baggage that a carrier brought: a message's properties, an environment with `TRACEPARENT`. */
+  readonly continueFrom: (carrier: object) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Brings all ended spans to every backend and waits for them. */
   readonly flush: Effect.Effect<void>
 }>()("@effect-observability/core/Tracer") {
@@ -62,30 +70,37 @@ export class Tracer extends Context.Service<Tracer, {
 }
 
 /** The service over whatever tracer the program has installed. */
-export const make = (options: { readonly flush: Effect.Effect<void> }): Tracer["Service"] => ({
+export const make = (options: {
+  readonly flush: Effect.Effect<void>
+  /** Read at every use: they may change while running. */
+  readonly rules?: () => PropagationRules
+}): Tracer["Service"] => ({
   startSpan: (name, spanOptions) => Effect.makeSpanScoped(name, spanOptions),
   withSpan,
   currentContext: Effect.withFiber((fiber) => {
     const span = currentSpan(fiber.context)
     return Effect.succeed(span === undefined ? Option.none() : Option.some(contextOf(span)))
   }),
-  injectContext: (carrier) =>
+  injectContext: (carrier, target) =>
     Effect.withFiber((fiber) => {
-      const span = currentSpan(fiber.context)
-      if (span !== undefined && !fiber.getRef(EffectTracer.DisablePropagation)) {
-        inject(carrier, contextOf(span), traceOf(span)?.state ?? "")
+      const { propagator, sentTo } = rulesFrom(options)
+      const sent = target === undefined ? "all" : sentTo(target)
+      if (sent !== "nothing") {
+        const out = outgoing(fiber)
+        propagator.inject(carrier, sent === "all" ? out : { ...out, baggage: empty })
       }
       return Effect.void
     }),
-  extractContext: (carrier) => Effect.sync(() => Option.fromUndefinedOr(extract(carrier))),
+  extractContext: (carrier) => Effect.sync(() => Option.fromUndefinedOr(rulesFrom(options).propagator.extract(carrier).span)),
+  continueFrom: (carrier) => (self) =>
+    Effect.suspend(() => {
+      const { baggage, span } = rulesFrom(options).propagator.extract(carrier)
+      const carrying = baggage.size === 0 ? self : Effect.provideService(self, Baggage, baggage)
+      return (span === undefined ? carrying : Effect.withParentSpan(carrying, span)) as typeof self
+    }),
   flush: options.flush
 })
 
-/** The nearest span that stands for something: Effect's no-op spans have no ids and are looked through. */
-const currentSpan = (context: Context.Context<never>): EffectTracer.AnySpan | undefined => {
-  let span = Context.getOrUndefined(context, EffectTracer.ParentSpan)
-  while (span !== undefined && Context.get(span.annotations, EffectTracer.DisablePropagation)) {
-    span = span._tag === "Span" ? Option.getOrUndefined(span.parent) : undefined
-  }
-  return span !== undefined && traceOf(span) !== undefined && isSpanId(span.spanId) ? span : undefined
-}
+const rulesFrom = ({ rules }: { readonly rules?: () => PropagationRules }): PropagationRules => rules?.() ?? defaultRules
+
+const defaultRules: PropagationRules = { propagator: named(["tracecontext", "baggage"]), sentTo: () => "all" }

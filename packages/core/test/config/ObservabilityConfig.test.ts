@@ -36,7 +36,26 @@ describe("defaults", () => {
         effectMetrics: true,
         conventions: "standard"
       },
-      tracing: { enabled: true, sampleRate: 1, sampler: JSON.parse(JSON.stringify(defaults.tracing.sampler)), spanMetrics: "entry", ignoredPaths: ["/metrics", "/health"] },
+      tracing: {
+        enabled: true,
+        sampleRate: 1,
+        sampler: JSON.parse(JSON.stringify(defaults.tracing.sampler)),
+        spanMetrics: "entry",
+        ignoredPaths: ["/metrics", "/health"],
+        limits: {
+          attributeCount: 128,
+          attributeValueLength: 4096,
+          eventCount: 128,
+          linkCount: 128,
+          attributePerEventCount: 128,
+          attributePerLinkCount: 128,
+          depth: 8
+        },
+        propagators: ["tracecontext", "baggage"],
+        propagateTo: ["*"],
+        baggageTo: ["internal"]
+      },
+      redaction: { enabled: true, names: [], allow: [], emails: true, addresses: false, rules: [] },
       postgres: {
         enabled: false,
         schema: "observability",
@@ -322,5 +341,39 @@ describe("from the environment", () => {
       assert.include(page, `\`${name}\``)
       assert.include(page, `\`${path}\``)
     }
+  })
+
+  it.effect("limits and propagators have OpenTelemetry's names", () =>
+    Effect.gen(function*() {
+      const { redaction, tracing } = yield* withEnv({
+        OTEL_ATTRIBUTE_COUNT_LIMIT: "64", OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: "32", OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: "100", OTEL_SPAN_EVENT_COUNT_LIMIT: "3",
+        OTEL_SPAN_LINK_COUNT_LIMIT: "4", OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT: "5", OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: "0", OTEL_PROPAGATORS: "b3multi, baggage",
+        OBSERVABILITY_PROPAGATE_TO: "internal,*.example.org", OBSERVABILITY_REDACT_NAMES: "order_ref", OBSERVABILITY_REDACT_EMAILS: "no"
+      })
+      assert.deepStrictEqual(tracing.limits, {
+        attributeCount: 32, attributeValueLength: 100, eventCount: 3, linkCount: 4, attributePerEventCount: 5, attributePerLinkCount: 0, depth: 8
+      })
+      assert.deepStrictEqual(tracing.propagators, ["b3multi", "baggage"])
+      assert.deepStrictEqual(tracing.propagateTo, ["internal", "*.example.org"])
+      assert.deepStrictEqual(redaction, { enabled: true, names: ["order_ref"], allow: [], emails: false, addresses: false, rules: [] })
+      assert.deepStrictEqual((yield* withEnv({ OTEL_PROPAGATORS: "none" })).tracing.propagators, [])
+      const error = yield* Effect.flip(withEnv({ OTEL_PROPAGATORS: "jaeger", OBSERVABILITY_PROPAGATE_TO: "https://example.org/path" }))
+      assert.deepStrictEqual(error.problems.map(({ path }) => path), ["OTEL_PROPAGATORS", "tracing.propagateTo[0]"])
+    }))
+})
+
+describe("limits and redaction in code", () => {
+  it("are checked field by field", () => {
+    assert.deepStrictEqual(
+      problems({ tracing: { limits: { eventCount: -1, depths: 3 }, propagateTo: ["a b", "*.*"] }, redaction: { rules: [/x/], names: [1] } }),
+      [
+        "tracing.limits.eventCount: expected a whole number from 0 to 100000, got -1",
+        "tracing.propagateTo[0]: \"a b\" is no target: expected *, internal, a host, *.domain or an origin such as https://example.org",
+        "tracing.propagateTo[1]: \"*.*\" is no target: expected *, internal, a host, *.domain or an origin such as https://example.org",
+        "redaction.names: expected a list of names, got a list",
+        "redaction.rules: expected a list of functions from name and value to true or false; patterns are not taken",
+        "tracing.limits.depths: unknown; did you mean depth?"
+      ]
+    )
   })
 })

@@ -113,7 +113,7 @@ describe("any text", () => {
       return performance.now() - began
     }
     const slow: Array<string> = []
-    const units = fragments.flatMap((one) => [one, `${one}a`, ...["eyJ", "-----BEGIN ", "Bearer ", "4111", "@"].map((other) => one + other)])
+    const units = fragments.flatMap((one) => [one, `${one}a`, ...["eyJ", "@"].map((other) => one + other)])
     for (const unit of units) {
       const text = unit.repeat(Math.ceil(length / unit.length))
       // The promise is 1 ms per kB. Quadratic time takes seconds here, linear a few milliseconds; a busy machine may have another try.

@@ -23,7 +23,7 @@ export const planted: ReadonlyArray<Planted> = [
   { what: "a cookie", name: "http.request.header.cookie", value: ["sid=canary-05; theme=dark"], secret: "canary-05" },
   { what: "authorization", name: "Authorization", value: "Custom canary-06", secret: "canary-06" },
   { what: "a client secret", name: "oauth.clientSecret", value: "canary-07", secret: "canary-07" },
-  { what: "a number by name", name: "card.cvv", value: 98107, secret: "98107" },
+  { what: "a number by name", name: "card.cvv", value: 981073514296, secret: "981073514296" },
   { what: "an access token without humps", name: "accesstoken", value: "canary-08", secret: "canary-08" },
   { what: "a refresh token", name: "refresh_token", value: "canary-09", secret: "canary-09" },
   { what: "a private key's name", name: "private-key", value: "canary-10", secret: "canary-10" },

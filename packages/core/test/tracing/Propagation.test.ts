@@ -7,11 +7,11 @@ const span = "1234567890123456"
 const valid = `00-${trace}-${span}-01`
 
 // The traceparent cases of the W3C test suite (w3c/trace-context, test/test.py), by the names it gives them.
-const accepted: Record<string, readonly [header: string, sampled: boolean]> = {
+const accepted: Record<string, readonly [header: string, sampled: boolean, random?: { readonly random: true }]> = {
   both_traceparent_and_flags: [valid, true],
   not_sampled: [`00-${trace}-${span}-00`, false],
-  trace_flags_unknown_bits: [`00-${trace}-${span}-ff`, true],
-  trace_flags_only_unknown_bits: [`00-${trace}-${span}-fe`, false],
+  trace_flags_unknown_bits: [`00-${trace}-${span}-ff`, true, { random: true }],
+  trace_flags_only_unknown_bits: [`00-${trace}-${span}-fe`, false, { random: true }],
   version_cc: [`cc-${trace}-${span}-01`, true],
   version_cc_with_more: [`cc-${trace}-${span}-01-what-the-future-will-be-like`, true],
   version_01_not_sampled: [`01-${trace}-${span}-00-`, false],
@@ -53,9 +53,9 @@ const refused: Record<string, unknown> = {
 }
 
 describe("traceparent", () => {
-  for (const [name, [header, sampled]] of Object.entries(accepted)) {
+  for (const [name, [header, sampled, random]] of Object.entries(accepted)) {
     it(`accepts ${name}`, () => {
-      assert.deepStrictEqual(Propagation.parseTraceparent(header), { traceId: trace, spanId: span, sampled })
+      assert.deepStrictEqual(Propagation.parseTraceparent(header), { traceId: trace, spanId: span, sampled, ...random })
     })
   }
   for (const [name, header] of Object.entries(refused)) {
@@ -115,7 +115,9 @@ describe("extract", () => {
     const proxy = new Proxy({}, { ownKeys: () => { throw new Error("no") } })
     const carriers: ReadonlyArray<unknown> = [
       { traceparent: valid, Traceparent: valid },
-      { traceparent: [valid] },
+      { traceparent: [valid, valid] },
+      { traceparent: [valid, 1] },
+      { traceparent: 1 },
       {},
       null,
       undefined,

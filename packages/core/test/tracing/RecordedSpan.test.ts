@@ -5,6 +5,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type * as EffectTracer from "effect/Tracer"
 import * as Spans from "../../src/tracing/Spans.ts"
 import type { SpanData } from "../../src/tracing/SpanData.ts"
@@ -116,6 +117,68 @@ describe("the status of a span", () => {
     error.stack = "Error: deep\n" + "at x\n".repeat(10_000)
     const span = ended(Exit.fail(error))
     assert.strictEqual((span.events[0]!.attributes["exception.stacktrace"] as string).length, 8192)
+  })
+})
+
+describe("a success that is an error", () => {
+  const judged = (value: unknown, options: EffectTracer.SpanOptions) =>
+    Effect.gen(function*() {
+      const { ended, provide } = recording()
+      yield* Effect.succeed(value).pipe(Effect.withSpan("op", options), provide)
+      return [ended[0]!.status, ended[0]!.statusMessage, ended[0]!.attributes.get("error.type"), ended[0]!.events.length]
+    })
+
+  it.effect("is judged by the span's own classify, for Effect.withSpan too", () =>
+    Effect.gen(function*() {
+      const byCode = Spans.classify((answer: { readonly code: number }) => answer.code === 0 ? undefined : { type: `code_${answer.code}`, message: "no\nmore" })
+      assert.deepStrictEqual(yield* judged({ code: 0 }, byCode), ["unset", undefined, undefined, 0])
+      assert.deepStrictEqual(yield* judged({ code: 7 }, byCode), ["error", "no", "code_7", 0])
+      assert.deepStrictEqual(yield* judged({ code: 7 }, { ...byCode, attributes: { "error.type": "known" } }), ["error", "no", "known", 0])
+      assert.deepStrictEqual(yield* judged(1, {}), ["unset", undefined, undefined, 0])
+    }))
+
+  it.effect("may be a Result that failed", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* judged(Result.succeed(1), Spans.failedResults), ["unset", undefined, undefined, 0])
+      assert.deepStrictEqual(yield* judged(Result.fail(new PaymentFailed({ message: "no funds" })), Spans.failedResults), ["error", "no funds", "PaymentFailed", 0])
+      assert.deepStrictEqual(yield* judged(Result.fail("x"), Spans.failedResults), ["error", "failure", "failure", 0])
+    }))
+
+  it.effect("is none when the judge throws", () =>
+    Effect.gen(function*() {
+      const broken = Spans.classify((): undefined => {
+        throw new Error("no")
+      })
+      assert.deepStrictEqual(yield* judged(1, broken), ["unset", undefined, undefined, 0])
+    }))
+})
+
+describe("a cause with several reasons", () => {
+  it("is an event for each that is no interruption, told apart as failure and defect; at most eight", () => {
+    const cause = Cause.combine(Cause.combine(Cause.fail("expected"), Cause.interrupt(1)), Cause.die(new TypeError("bug")))
+    const span = ended(Exit.failCause(cause))
+    assert.deepStrictEqual(span.events.map(({ attributes }) => [attributes["effect.cause"], attributes["exception.message"]]), [["fail", "expected"], ["die", "bug"]])
+    assert.strictEqual(span.statusMessage, "expected")
+    const many = Array.from({ length: 20 }, (_, i) => Cause.fail(`e${i}`)).reduce<Cause.Cause<string>>((all, one) => Cause.combine(all, one), Cause.empty)
+    assert.strictEqual(ended(Exit.failCause(many)).events.length, 8)
+  })
+})
+
+describe("what a span keeps", () => {
+  it("has no secrets in it, wherever they stand", () => {
+    const error = new Error("connect to postgres://app:canary@db/shop failed")
+    error.stack = "Error: password=canary\n    at x (/srv/a.js:1:2)"
+    const span = ended(Exit.fail(error), (span) => {
+      ;(span as unknown as { name: string }).name = "GET https://ann:canary@example.org/?token=canary"
+      span.attribute("password", "canary")
+      span.attribute("canary@example.org", 1)
+      span.event("sent Bearer canary12345", 1n, { api_key: "canary", "canary@example.org": 2 })
+      span.addLinks([{ span, attributes: { "db.query.text": "select 'canary'" } }])
+    })
+    const text = JSON.stringify(span, (_, one: unknown) => one instanceof Map ? [...one] : typeof one === "bigint" ? `${one}` : one)
+    assert.notInclude(text, "canary")
+    assert.strictEqual(span.name, "GET https://REDACTED:REDACTED@example.org/?token=REDACTED")
+    assert.strictEqual(span.statusMessage, "Error: connect to postgres://REDACTED:REDACTED@db/shop failed")
   })
 })
 

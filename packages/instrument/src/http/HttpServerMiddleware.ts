@@ -1,4 +1,7 @@
-import { IdGenerator, type MetricsRecorder, ObservabilityTracer, Propagation, Spans, type Telemetry } from "@effect-observability/core"
+import {
+  Baggage, IdGenerator, type MetricsRecorder, ObservabilityTracer, Propagation, type PropagationRules, propagationRules, type Propagator, Spans,
+  type Telemetry
+} from "@effect-observability/core"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -12,7 +15,6 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
@@ -24,8 +26,8 @@ import { isRequestId, RequestId } from "./RequestId.ts"
 
 export interface HttpServerOptions {
   /**
-   * Whether the caller's trace is continued, sampling decision included (the default). At a public edge say `false`: every
-   * request then begins a trace of its own that links to the caller's.
+   * Whether the caller's trace is continued, sampling decision and baggage included (the default). At a public edge say `false`:
+   * every request then begins a trace of its own that links to the caller's, and the caller's baggage is left out.
    */
   readonly trustIncoming?: boolean
 }
@@ -43,7 +45,11 @@ export const make = (
   recorder: MetricsRecorder["Service"],
   options: HttpServerOptions = {}
 ): RouterMiddleware => {
-  const server: Server = { metrics: new RouteMetrics(recorder, telemetry.settings().metrics.conventions), trustIncoming: options.trustIncoming ?? true }
+  const server: Server = {
+    metrics: new RouteMetrics(recorder, telemetry.settings().metrics.conventions),
+    rules: () => propagationRules(telemetry.settings()),
+    trustIncoming: options.trustIncoming ?? true
+  }
   return (app) =>
     Effect.withFiber((fiber) => {
       const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
@@ -60,6 +66,7 @@ export const make = (
 
 interface Server {
   readonly metrics: RouteMetrics
+  readonly rules: () => PropagationRules
   readonly trustIncoming: boolean
 }
 
@@ -97,8 +104,11 @@ class Call {
 
   run<E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> {
     const { fiber } = this
-    const remote = remoteParent(this.request)
-    fiber.setContext(Context.add(fiber.context, RequestId, this.requestId))
+    const { baggage, span: remote } = incoming(this.request, this.server.rules())
+    let context = Context.add(fiber.context, RequestId, this.requestId)
+    // Strangers must not speak for the program to those it calls.
+    if (baggage.size > 0 && this.server.trustIncoming) context = Context.add(context, Baggage.Baggage, baggage)
+    fiber.setContext(context)
     HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, (_request, response) =>
       Effect.succeed(HttpServerResponse.setHeaders(response, this.responseHeaders())))
     // Nobody would see the span, and there is no trace to pass on: the request id is all that is left to know it by.
@@ -179,13 +189,10 @@ class Call {
 
 const unmatched = "_unmatched"
 
-const remoteParent = (request: HttpServerRequest.HttpServerRequest): EffectTracer.ExternalSpan | undefined => {
-  const { headers } = request
-  const context = Propagation.parseTraceparent(headers["traceparent"])
-  if (context !== undefined) return Propagation.remoteSpan(context, Propagation.parseTracestate(headers["tracestate"]))
-  if (headers["b3"] === undefined && headers["x-b3-traceid"] === undefined) return undefined
-  return Option.getOrUndefined(Option.orElse(HttpTraceContext.b3(headers), () => HttpTraceContext.xb3(headers)))
-}
+/** The trace and the baggage a request brought, in the formats of the settings. */
+const incoming = ({ headers }: HttpServerRequest.HttpServerRequest, rules: PropagationRules): Propagator.Incoming =>
+  // As a map: the names are in lower case already, so that one look answers for each.
+  rules.propagator.extract({ get: (name: string) => headers[name], set: undefined })
 
 /** Bytes of the body that is sent; `undefined` when the length is not known beforehand. */
 const sizeOf = (request: HttpServerRequest.HttpServerRequest, response: Response): number | undefined =>

@@ -1,6 +1,7 @@
 import type { ObservabilitySettings } from "../ObservabilityConfig.ts"
 import * as Sampler from "../../tracing/sampling/Sampler.ts"
 import { allowOf, areBuckets, viewsOf } from "./metricViews.ts"
+import { limitsOf, propagatorsOf, redactionOf, targetsOf } from "./spanRules.ts"
 import { type Problem, Reader } from "./Reader.ts"
 
 const label = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
@@ -35,6 +36,8 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
   const root = new Reader(input ?? {}, "", problems)
   const metrics = root.group("metrics")
   const tracing = root.group("tracing")
+  const limits = tracing.group("limits")
+  const redaction = root.group("redaction")
   const postgres = root.group("postgres")
   const common = postgres.group("common")
 
@@ -90,8 +93,13 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       spanMetrics: tracing.oneOf("spanMetrics", "entry", ["off", "entry", "all"]),
       otelEndpoint: endpointOf(tracing),
       sentryDsn: tracing.secret("sentryDsn", (text) => URL.canParse(text) ? undefined : "expected https://key@host/project"),
-      ignoredPaths: tracing.strings("ignoredPaths", ["/metrics", "/health"], /^\//, "a list of paths that begin with /")
+      ignoredPaths: tracing.strings("ignoredPaths", ["/metrics", "/health"], /^\//, "a list of paths that begin with /"),
+      limits: limitsOf(limits),
+      propagators: propagatorsOf(tracing),
+      propagateTo: targetsOf(tracing, "propagateTo", ["*"]),
+      baggageTo: targetsOf(tracing, "baggageTo", ["internal"])
     },
+    redaction: redactionOf(redaction),
     postgres: {
       enabled: postgres.boolean("enabled", false),
       connection: common.secret("connection", connectionProblem),
@@ -106,7 +114,7 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
     flushInterval: root.duration("flushInterval", 15),
     shutdownTimeout: root.duration("shutdownTimeout", 5)
   }
-  for (const reader of [root, metrics, tracing, postgres, common]) reader.close()
+  for (const reader of [root, metrics, tracing, limits, redaction, postgres, common]) reader.close()
   return { settings, problems }
 }
 

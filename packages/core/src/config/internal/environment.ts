@@ -20,6 +20,9 @@ const pairs = (value: string): Record<string, string> =>
     return at < 0 ? [pair, ""] : [pair.slice(0, at).trim(), decoded(pair.slice(at + 1).trim())]
   }))
 
+/** `none` among them means none at all (OpenTelemetry, environment variables). */
+const propagators: Parse = (value) => list(value).includes("none") ? [] : list(value)
+
 /** Which variable sets which path; of several for one path the first that is set counts. */
 export const variables: ReadonlyArray<readonly [name: string, path: string, parse: Parse]> = [
   ["APP_ENV", "env", text],
@@ -57,6 +60,22 @@ export const variables: ReadonlyArray<readonly [name: string, path: string, pars
   ["OBSERVABILITY_SAMPLE_RATE", "tracing.sampleRate", number],
   ["OBSERVABILITY_SPAN_METRICS", "tracing.spanMetrics", text],
   ["OBSERVABILITY_IGNORED_PATHS", "tracing.ignoredPaths", list],
+  ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "tracing.limits.attributeCount", number],
+  ["OTEL_ATTRIBUTE_COUNT_LIMIT", "tracing.limits.attributeCount", number],
+  ["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "tracing.limits.attributeValueLength", number],
+  ["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "tracing.limits.attributeValueLength", number],
+  ["OTEL_SPAN_EVENT_COUNT_LIMIT", "tracing.limits.eventCount", number],
+  ["OTEL_SPAN_LINK_COUNT_LIMIT", "tracing.limits.linkCount", number],
+  ["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "tracing.limits.attributePerEventCount", number],
+  ["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "tracing.limits.attributePerLinkCount", number],
+  ["OTEL_PROPAGATORS", "tracing.propagators", propagators],
+  ["OBSERVABILITY_PROPAGATE_TO", "tracing.propagateTo", list],
+  ["OBSERVABILITY_BAGGAGE_TO", "tracing.baggageTo", list],
+  ["OBSERVABILITY_REDACTION", "redaction.enabled", boolean],
+  ["OBSERVABILITY_REDACT_NAMES", "redaction.names", list],
+  ["OBSERVABILITY_REDACT_ALLOW", "redaction.allow", list],
+  ["OBSERVABILITY_REDACT_EMAILS", "redaction.emails", boolean],
+  ["OBSERVABILITY_REDACT_ADDRESSES", "redaction.addresses", boolean],
   ["OBSERVABILITY_REQUEST_TIMEOUT", "requestTimeout", seconds],
   ["OBSERVABILITY_BATCH_SIZE", "batchSize", number],
   ["OBSERVABILITY_FLUSH_INTERVAL", "flushInterval", seconds],

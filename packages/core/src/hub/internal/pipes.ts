@@ -9,12 +9,15 @@ import { weighSpan } from "../../tracing/internal/weigh.ts"
 import type { SpanData } from "../../tracing/SpanData.ts"
 import { quietly } from "../quietly.ts"
 import type { Telemetry } from "../Telemetry.ts"
+import { selecting } from "./selecting.ts"
 import type { SelfMetrics } from "./SelfMetrics.ts"
 
 interface Hub {
   readonly settings: () => ObservabilitySettings
   readonly self: SelfMetrics
   readonly budget: ShutdownBudget
+  /** Whether the program goes on without the backend that closes. */
+  readonly goesOn: () => boolean
 }
 
 /** The queues of one backend close one after the other; together they have the shutdown timeout. */
@@ -70,6 +73,7 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
       {
         onSettled: (seconds) => self.settled(name, seconds),
         onLoss: (count, reason) => self.loss(name, "metrics", count, reason),
+        endReason: () => endReason(hub),
         drainBudget: () => hub.budget.remaining(name, hub.settings().shutdownTimeout)
       }
     )
@@ -120,8 +124,11 @@ export const exportSpans = (hub: Hub): Telemetry["Service"]["exportSpans"] => (o
       {
         onSettled: (seconds) => hub.self.settled(options.name, seconds),
         onLoss: (count, reason) => hub.self.loss(options.name, "spans", count, reason),
+        endReason: () => endReason(hub),
         drainBudget: () => hub.budget.remaining(options.name, hub.settings().shutdownTimeout)
       }
     )
-    return processor
+    return { ...processor, offerUnsafe: selecting(processor, options.select) }
   })
+
+const endReason = (hub: Hub): string => hub.goesOn() ? "backend_removed" : "shutdown"

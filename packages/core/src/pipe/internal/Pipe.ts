@@ -71,6 +71,15 @@ export class Pipe<in out A> {
     return kept
   }
 
+  /** Counts items that nobody wants here: refused by choice, so that no loss is told. */
+  refuse(count: number, reason: string): void {
+    this.ledger.reject(count, reason)
+  }
+
+  private endReason(): string {
+    return this.options.endReason?.() ?? "shutdown"
+  }
+
   readonly flush: Effect.Effect<void> = Effect.suspend(() => {
     const target = this.buffer.youngest
     if (this.settledUpTo(target)) return Effect.void
@@ -286,7 +295,7 @@ export class Pipe<in out A> {
     this.bell.ring()
     return Effect.timeoutOption(Deferred.await(this.finished), budget - reserve).pipe(
       Effect.andThen(Effect.suspend(() => {
-        this.buffer.clear("shutdown")
+        this.buffer.clear(this.endReason())
         const { current } = this
         current?.stop()
         return current === undefined ? Effect.succeed(true) : this.fence(current.attempt, Math.max(0, deadline - this.now()))
@@ -295,7 +304,7 @@ export class Pipe<in out A> {
         Effect.sync(() => {
           for (const batch of this.sending) {
             const attempted = batch === this.current?.batch
-            this.settle(batch, this.now(), (count) => attempted && !fenced ? this.ledger.doubt(count) : this.lose(count, "shutdown"))
+            this.settle(batch, this.now(), (count) => attempted && !fenced ? this.ledger.doubt(count) : this.lose(count, this.endReason()))
           }
           this.wakeFlushers()
         })

@@ -25,6 +25,8 @@ export class LocalTrace {
   decision: Decision = Decision.undecided
   /** Stands for the id's own bits where the caller chose those, or sent others. */
   randomness: Randomness | undefined = undefined
+  /** Whether the caller said that the id is random; passed on. */
+  random = false
 
   constructor(w0: number, w1: number, w2: number, w3: number, text: string | undefined, incoming: string) {
     this.w0 = w0
@@ -45,8 +47,10 @@ export class LocalTrace {
   }
 
   /** A trace that began elsewhere; `text` is 32 lower-case hex digits. */
-  static remote(text: string, state: string): LocalTrace {
-    return new LocalTrace(0, 0, Number.parseInt(text.slice(16, 24), 16), Number.parseInt(text.slice(24), 16), text, state)
+  static remote(text: string, state: string, random = false): LocalTrace {
+    const trace = new LocalTrace(0, 0, Number.parseInt(text.slice(16, 24), 16), Number.parseInt(text.slice(24), 16), text, state)
+    trace.random = random
+    return trace
   }
 
   get hex(): string {

@@ -1,4 +1,4 @@
-import { Memory, MemoryBackend, ObservabilityConfig, type Sampler, type SpanData, type StandardMetrics, Telemetry } from "@effect-observability/core"
+import { Memory, MemoryBackend, ObservabilityConfig, type ObservabilityInput, type Sampler, type SpanData, type StandardMetrics, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
@@ -9,6 +9,8 @@ export interface HubOptions {
   readonly sampleRate?: number
   readonly sampler?: Sampler.Sampler
   readonly conventions?: "standard" | "otel" | "both"
+  /** More of the tracing settings. */
+  readonly tracing?: ObservabilityInput["tracing"]
 }
 
 type HttpMetric = typeof StandardMetrics.HttpRequestDuration | typeof StandardMetrics.HttpRequestSize | typeof StandardMetrics.HttpResponseSize
@@ -35,7 +37,12 @@ export const makeHub = (options: HubOptions = {}) => {
   const hub = options.listening ?? true
     ? peekSpans.pipe(Layer.provideMerge(peek), Layer.provideMerge(Memory.layer()))
     : peek.pipe(Layer.provideMerge(Telemetry.layer))
-  const tracing = { sampleRate: options.sampleRate ?? 1, ...(options.sampler === undefined ? {} : { sampler: options.sampler }), ...(options.ignoredPaths === undefined ? {} : { ignoredPaths: options.ignoredPaths }) }
+  const tracing = {
+    ...options.tracing,
+    sampleRate: options.sampleRate ?? 1,
+    ...(options.sampler === undefined ? {} : { sampler: options.sampler }),
+    ...(options.ignoredPaths === undefined ? {} : { ignoredPaths: options.ignoredPaths })
+  }
   return {
     /** Ended spans in the order in which they ended. */
     get spans() {
