@@ -156,6 +156,28 @@ export const spans: Readonly<Record<string, Breakage>> = {
   "times are in order, and a parent covers its child": each((span) => ({ startTime: span.endTime, endTime: span.startTime - 1n })),
   "events keep name, time and attributes": each((span) => ({ events: span.events.map((event) => ({ ...event, time: (event.time / 1_000_000n) * 1_000_000n })) })),
   "links are kept": each(() => ({ links: [] })),
+  "links keep their attributes": each((span) => ({ links: span.links.map((link) => ({ ...link, attributes: {} })) })),
+  "every kind of span is kept": each((span) => ({ kind: span.kind === "producer" ? "internal" : span.kind })),
+  "numbers and lists come back as they went in": each((span) => ({
+    attributes: new Map([...span.attributes].map(([key, value]) => [key, typeof value === "number" ? Math.fround(value) : value]))
+  })),
+  "a failure has its type and an exception event": each((span) => ({ events: span.events.filter((event) => event.name !== "exception") })),
+  "a remote parent is kept, with its tracestate and the weight that says": each(() => ({ weight: 1 })),
+  "what the limits leave out is counted": each(() => ({ droppedEvents: 0 })),
+  "a huge span arrives, cut": each((span) => ({ events: span.events.slice(0, 64) })),
+  "text that databases refuse costs no span": spansProbe((all) => all.filter((span) => ![...span.attributes.keys()].some((key) => key.includes("nul")))),
+  "secrets never reach a backend": Layer.effect(
+    EffectTracer.Tracer,
+    Effect.map(EffectTracer.Tracer, (inner): EffectTracer.Tracer => ({
+      span: (options) => {
+        const span = inner.span(options)
+        const { attribute } = span
+        // Under a name that hides what it is, cut into pieces that no rule can know.
+        span.attribute = (key, value) => attribute.call(span, key === "password" ? "harmless" : key, value)
+        return span
+      }
+    }))
+  ),
   "an unsampled span is not kept, nor what is below it": Layer.effect(
     EffectTracer.Tracer,
     Effect.map(EffectTracer.Tracer, (inner): EffectTracer.Tracer => ({ span: (options) => inner.span({ ...options, sampled: true }) }))

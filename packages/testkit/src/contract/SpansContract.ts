@@ -1,4 +1,4 @@
-import { Tracer } from "@effect-observability/core"
+import { IdGenerator, Propagation, type Tracer } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -44,6 +44,10 @@ const named = (spans: ReadonlyArray<SpanData>, name: string): Effect.Effect<Span
     ? Effect.succeed(found[0]!)
     : Effect.fail(new LawBroken({ message: `expected one span "${name}", got ${found.length} among [${spans.map((span) => span.name).join(", ")}]` }))
 }
+
+const ids = IdGenerator.fromCrypto()
+/** A trace id that no other law has. */
+const freshTrace = (): string => IdGenerator.hexId(ids)
 
 /** What holds for spans in every backend. */
 export const laws: ReadonlyArray<Law<SpansProbe | Tracer>> = [
@@ -124,6 +128,92 @@ export const laws: ReadonlyArray<Law<SpansProbe | Tracer>> = [
     const span = EffectTracer.externalSpan({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", sampled: true })
     const [link] = (yield* named(yield* traced(probe, Effect.void, { links: [{ span, attributes: {} }] }), "root")).links
     yield* equal("link", [link?.traceId, link?.spanId], ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"])
+  }),
+  law("links keep their attributes", function*(probe) {
+    const span = EffectTracer.externalSpan({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", sampled: true })
+    const [link] = (yield* named(yield* traced(probe, Effect.void, { links: [{ span, attributes: { reason: "retry" } }] }), "root")).links
+    yield* equal("attribute", link?.attributes["reason"], "retry")
+  }),
+  law("every kind of span is kept", function*(probe) {
+    const kinds = ["internal", "server", "client", "producer", "consumer"] as const
+    const spans = yield* traced(probe, Effect.forEach(kinds, (kind) => Effect.withSpan(Effect.void, kind, { kind }), { discard: true }))
+    for (const kind of kinds) yield* equal(kind, (yield* named(spans, kind)).kind, kind)
+  }),
+  law("numbers and lists come back as they went in", function*(probe) {
+    const values: ReadonlyArray<readonly [name: string, value: unknown]> = [
+      ["zero", 0], ["negative", -17.25], ["large", 9007199254740991], ["tiny", 5e-324], ["false", false], ["empty", ""], ["numbers", [1, -2.5]], ["flags", [true, false]], ["nothing", []]
+    ]
+    const root = yield* named(yield* traced(probe, Effect.void, { attributes: Object.fromEntries(values) }), "root")
+    for (const [name, value] of values) yield* equal(name, root.attributes.get(name), value)
+  }),
+  law("a failure has its type and an exception event", function*(probe) {
+    const root = yield* named(yield* traced(probe, Effect.fail(new LawBroken({ message: "no funds" }))), "root")
+    const exception = root.events.find((event) => event.name === "exception")
+    yield* equal("error.type", root.attributes.get("error.type"), "LawBroken")
+    yield* equal("exception.type", exception?.attributes["exception.type"], "LawBroken")
+    yield* equal("exception.message", exception?.attributes["exception.message"], "no funds")
+  }),
+  law("a remote parent is kept, with its tracestate and the weight that says", function*(probe) {
+    // th:8 is a probability of one half (OpenTelemetry, "TraceState: Probability Sampling").
+    const parent = Propagation.remoteSpan({ traceId: freshTrace(), spanId: "b7ad6b7169203331", sampled: true }, "ot=th:8,vendor=a")
+    yield* Effect.void.pipe(Effect.withSpan("below"), Effect.withSpan("entry", { parent, kind: "server" }))
+    yield* probe.settle
+    const spans = yield* probe.trace(parent.traceId)
+    const entry = yield* named(spans, "entry")
+    yield* equal("parent", entry.parentSpanId, "b7ad6b7169203331")
+    yield* equal("tracestate", entry.traceState, "ot=th:8,vendor=a")
+    yield* equal("weights", spans.map((span) => span.weight), [2, 2])
+  }),
+  law("what the limits leave out is counted", function*(probe) {
+    const spans = yield* traced(
+      probe,
+      Effect.gen(function*() {
+        const span = yield* Effect.currentSpan
+        for (let i = 0; i < 200; i++) {
+          span.attribute(`k${i}`, i)
+          span.event(`e${i}`, 1n)
+          span.addLinks([{ span, attributes: {} }])
+        }
+      })
+    )
+    const root = yield* named(spans, "root")
+    yield* equal("kept", [root.attributes.size, root.events.length, root.links.length], [128, 128, 128])
+    yield* equal("dropped", [root.droppedAttributes, root.droppedEvents, root.droppedLinks], [72, 72, 72])
+  }),
+  law("a huge span arrives, cut", function*(probe) {
+    const spans = yield* traced(
+      probe,
+      Effect.gen(function*() {
+        const span = yield* Effect.currentSpan
+        for (let i = 0; i < 100; i++) span.event("step", 1n, { text: "x".repeat(20_000), deep: { a: Array.from({ length: 500 }, () => "y".repeat(100)) } })
+      }),
+      { attributes: { text: "z".repeat(1_000_000) } }
+    )
+    const root = yield* named(spans, "root")
+    yield* equal("attribute", String(root.attributes.get("text")).length, 4096)
+    yield* equal("events", root.events.map((event) => String(event.attributes["text"]).length), Array.from({ length: 100 }, () => 4096))
+  }),
+  law("text that databases refuse costs no span", function*(probe) {
+    const text = "nul \u0000, half a pair \ud800, bell \u0007"
+    const spans = yield* traced(probe, Effect.fail(text).pipe(Effect.withSpan("odd", { attributes: { [text]: text } }), Effect.ignore))
+    yield* equal("span", spans.some((span) => span.name === "odd"), true)
+  }),
+  law("secrets never reach a backend", function*(probe) {
+    const secret = "canary-4d1f"
+    const spans = yield* traced(
+      probe,
+      Effect.gen(function*() {
+        const span = yield* Effect.currentSpan
+        span.attribute("password", secret)
+        span.attribute("body", { user: { api_key: secret }, url: `https://u:${secret}@example.org/?token=${secret}` })
+        span.event("sent", 1n, { "db.query.text": `select '${secret}'` })
+        return yield* Effect.fail(new LawBroken({ message: `connect to postgres://app:${secret}@db/shop failed` }))
+      })
+    )
+    const root = yield* named(spans, "root")
+    const seen = JSON.stringify([[...root.attributes], root.events.map(({ attributes }) => attributes), root.statusMessage ?? null])
+    yield* equal("secret in what is kept", seen.includes(secret), false)
+    yield* equal("password", root.attributes.get("password"), "REDACTED")
   }),
   law("an unsampled span is not kept, nor what is below it", function*(probe) {
     const spans = yield* traced(probe, Effect.withSpan(Effect.void, "below"), { sampled: false })
