@@ -1,4 +1,4 @@
-import { Diagnostics, MemoryBackend, type MetricDefinition, type SpanData, type SpanStatus } from "@effect-observability/core"
+import { Diagnostics, MemoryBackend, type MetricDefinition, type SpanData, type SpanKind, type SpanStatus } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -58,7 +58,7 @@ export const expectHistogram = (metric: Metric, labels?: Labels) => {
   }
 }
 
-/** At least one ended span of this name; the conditions hold for one and the same span. */
+/** At least one ended span of this name for which the condition holds. A mismatch shows what was recorded, as trees. */
 export const expectSpan = (name: string) => {
   const check = (what: string, holds: (span: SpanData, all: ReadonlyArray<SpanData>) => boolean): Expectation =>
     Effect.gen(function*() {
@@ -69,13 +69,60 @@ export const expectSpan = (name: string) => {
     })
   return {
     toExist: check("", () => true),
-    hasChild: (child: string) =>
-      check(` with a child "${child}"`, (span, all) => all.some((one) => one.name === child && one.parentSpanId === span.spanId && one.traceId === span.traceId)),
+    /** Exactly so many of this name. */
+    toHaveCount: (count: number): Expectation =>
+      Effect.gen(function*() {
+        const spans = yield* (yield* MemoryBackend).spans
+        const found = spans.filter((span) => span.name === name).length
+        if (found !== count) return yield* fail(`expected ${count} spans "${name}", got ${found}; recorded were:\n${tree(spans)}`)
+      }),
+    hasChild: (child: string) => check(` with a child "${child}"`, (span, all) => childrenOf(span, all).some((one) => one.name === child)),
+    /** All its children, in the order in which they began. */
+    hasChildren: (children: ReadonlyArray<string>) =>
+      check(` with the children ${list(children)} in this order`, (span, all) => sameList(childrenOf(span, all).map((one) => one.name), children)),
+    hasParent: (parent: string) => check(` below "${parent}"`, (span, all) => parentOf(span, all)?.name === parent),
+    isRoot: check(" without a parent", (span) => span.parentSpanId === undefined),
+    /** It ended before another span of the same trace began; where the test's clock stands still, before that one ended. */
+    isBefore: (other: string) =>
+      check(` that ends before "${other}" begins`, (span, all) =>
+        all.slice(all.indexOf(span) + 1).some((one) => one.name === other && one.traceId === span.traceId && span.endTime <= one.startTime)),
     hasAttribute: (key: string, value: unknown) =>
-      check(` with attribute ${key} = ${JSON.stringify(value)}`, (span) => span.attributes.has(key) && Object.is(span.attributes.get(key), value)),
-    hasEvent: (event: string) => check(` with event "${event}"`, (span) => span.events.some((one) => one.name === event)),
-    hasStatus: (status: SpanStatus) => check(` with status ${status}`, (span) => span.status === status)
+      check(` with attribute ${key} = ${JSON.stringify(value)}`, (span) => span.attributes.has(key) && same(span.attributes.get(key), value)),
+    /** With all these attributes, whatever else the event has. */
+    hasEvent: (event: string, attributes: Readonly<Record<string, unknown>> = {}) =>
+      check(` with event "${event}"${pairs(attributes)}`, (span) =>
+        span.events.some((one) => one.name === event && Object.keys(attributes).every((key) => same(one.attributes[key], attributes[key])))),
+    /** A link to a span by trace and, if given, span id. */
+    hasLink: (traceId: string, spanId?: string) =>
+      check(` with a link to ${traceId}${spanId === undefined ? "" : ` ${spanId}`}`, (span) =>
+        span.links.some((link) => link.traceId === traceId && (spanId === undefined || link.spanId === spanId))),
+    hasKind: (kind: SpanKind) => check(` of kind ${kind}`, (span) => span.kind === kind),
+    /** With this status; the message, if given, is part of the status message. */
+    hasStatus: (status: SpanStatus, message?: string) =>
+      check(
+        ` with status ${status}${message === undefined ? "" : ` and ${JSON.stringify(message)} in its message`}`,
+        (span) => span.status === status && (message === undefined || span.statusMessage?.includes(message) === true)
+      )
   }
+}
+
+const childrenOf = (span: SpanData, all: ReadonlyArray<SpanData>): ReadonlyArray<SpanData> =>
+  all.filter((one) => one.parentSpanId === span.spanId && one.traceId === span.traceId).toSorted(byStart)
+
+const parentOf = (span: SpanData, all: ReadonlyArray<SpanData>): SpanData | undefined =>
+  all.find((one) => one.spanId === span.parentSpanId && one.traceId === span.traceId)
+
+const byStart = (a: SpanData, b: SpanData): number => a.startTime < b.startTime ? -1 : a.startTime > b.startTime ? 1 : 0
+
+const same = (a: unknown, b: unknown): boolean => Object.is(a, b) || (Array.isArray(a) && Array.isArray(b) && sameList(a, b))
+
+const sameList = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): boolean => a.length === b.length && a.every((one, i) => Object.is(one, b[i]))
+
+const list = (names: ReadonlyArray<string>): string => names.map((one) => `"${one}"`).join(", ")
+
+const pairs = (attributes: Readonly<Record<string, unknown>>): string => {
+  const keys = Object.keys(attributes)
+  return keys.length === 0 ? "" : ` and ${keys.map((key) => `${key} = ${JSON.stringify(attributes[key])}`).join(", ")}`
 }
 
 /** No span has ended. */
@@ -110,10 +157,19 @@ const tree = (spans: ReadonlyArray<SpanData>): string => {
   const ids = new Set(spans.map((span) => span.spanId))
   const lines: Array<string> = []
   const visit = (span: SpanData, depth: number): void => {
-    const attributes = [...span.attributes].map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(" ")
-    lines.push(`${"  ".repeat(depth + 1)}${span.name}${span.status === "error" ? " ✗" : ""}${attributes === "" ? "" : ` ${attributes}`}`)
-    for (const child of spans) if (child.parentSpanId === span.spanId && child.traceId === span.traceId) visit(child, depth + 1)
+    const indent = "  ".repeat(depth + 1)
+    const attributes = [...span.attributes].map(([key, value]) => `${key}=${text(value)}`).join(" ")
+    const status = span.status === "error" ? ` ✗${span.statusMessage === undefined ? "" : ` ${span.statusMessage}`}` : ""
+    lines.push(`${indent}${span.name}${span.kind === "internal" ? "" : ` (${span.kind})`}${status}${attributes === "" ? "" : ` ${attributes}`}`)
+    for (const event of span.events) {
+      const shown = Object.keys(event.attributes).filter((key) => key !== "exception.stacktrace").map((key) => `${key}=${text(event.attributes[key])}`).join(" ")
+      lines.push(`${indent}  · ${event.name}${shown === "" ? "" : ` ${shown}`}`)
+    }
+    for (const link of span.links) lines.push(`${indent}  → ${link.traceId} ${link.spanId}`)
+    for (const child of childrenOf(span, spans)) visit(child, depth + 1)
   }
-  for (const span of spans) if (span.parentSpanId === undefined || !ids.has(span.parentSpanId)) visit(span, 0)
+  for (const span of spans.toSorted(byStart)) if (span.parentSpanId === undefined || !ids.has(span.parentSpanId)) visit(span, 0)
   return lines.join("\n")
 }
+
+const text = (value: unknown): string => typeof value === "bigint" ? `${value}n` : JSON.stringify(value) ?? String(value)

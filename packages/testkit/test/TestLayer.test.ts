@@ -1,7 +1,7 @@
 import { MetricDefinition, MetricsHistory, MetricsRecorder, Telemetry, TraceHistory } from "@effect-observability/core"
 import { expectCounter, expectGauge, expectHistogram, expectLedgerBalanced, expectNoSpans, expectSpan, TestLayer } from "@effect-observability/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Tracer as EffectTracer } from "effect"
 
 const Orders = MetricDefinition.counter("orders_placed_total", { help: "Orders", labelNames: ["channel"] })
 const Depth = MetricDefinition.gauge("depth", { help: "Depth" })
@@ -70,5 +70,46 @@ describe("TestLayer", () => {
     charge cents=500`
       )
       assert.include(yield* message(expectNoSpans), "expected no spans")
+    }).pipe(Effect.provide(TestLayer)))
+
+  it.effect("knows order, kinds, links, events and messages of spans", () =>
+    Effect.gen(function*() {
+      const step = (name: string) => Effect.withSpan(Effect.void, name)
+      const remote = EffectTracer.externalSpan({ traceId: "1".repeat(32), spanId: "2".repeat(16), sampled: true })
+      yield* Effect.gen(function*() {
+        yield* step("validate")
+        yield* step("reserve")
+        const span = yield* Effect.currentSpan
+        span.event("cache miss", 1n, { key: "a", size: 2 })
+        yield* Effect.fail(new Error("card declined")).pipe(Effect.withSpan("charge", { kind: "client", links: [{ span: remote, attributes: {} }] }), Effect.ignore)
+      }).pipe(Effect.withSpan("checkout", { kind: "server", attributes: { tags: ["a", "b"] } }))
+      const checkout = expectSpan("checkout")
+      yield* checkout.hasChildren(["validate", "reserve", "charge"])
+      yield* checkout.isRoot
+      yield* checkout.hasKind("server")
+      yield* checkout.toHaveCount(1)
+      yield* checkout.hasAttribute("tags", ["a", "b"])
+      yield* checkout.hasEvent("cache miss", { key: "a" })
+      yield* expectSpan("charge").hasParent("checkout")
+      yield* expectSpan("charge").hasStatus("error", "declined")
+      yield* expectSpan("charge").hasLink(remote.traceId, remote.spanId)
+      yield* expectSpan("validate").isBefore("reserve")
+      const wrong = yield* Effect.forEach([
+        checkout.hasChildren(["reserve", "validate", "charge"]), checkout.hasChildren(["validate"]), checkout.hasKind("client"), checkout.toHaveCount(2), checkout.hasParent("x"),
+        checkout.hasAttribute("tags", ["a"]), checkout.hasEvent("cache miss", { key: "b" }), checkout.hasEvent("other"), expectSpan("charge").isRoot,
+        expectSpan("charge").hasStatus("error", "expired"), expectSpan("charge").hasLink("3".repeat(32)), expectSpan("reserve").isBefore("validate"), checkout.isBefore("charge")
+      ], message)
+      for (const one of wrong) assert.include(one, "recorded were:\n  checkout (server)")
+      assert.strictEqual(
+        wrong[0],
+        `expected a span "checkout" with the children "reserve", "validate", "charge" in this order, recorded were:
+  checkout (server) tags=["a","b"]
+    · cache miss key="a" size=2
+    validate
+    reserve
+    charge (client) ✗ Error: card declined error.type="Error"
+      · exception exception.type="Error" exception.message="card declined" effect.cause="fail"
+      → ${remote.traceId} ${remote.spanId}`
+      )
     }).pipe(Effect.provide(TestLayer)))
 })
