@@ -21,7 +21,7 @@ export interface Entry {
   /** Whether nothing under this name may be kept, whatever it is. */
   readonly secret: boolean
   readonly kind: "text" | "url" | "query" | "sql"
-  /** The last value that held nothing: most names have few values. */
+  /** The last value that held nothing: most names have few values. What held a secret is not remembered. */
   clean: string
 }
 
@@ -104,7 +104,7 @@ export class Scrubber {
   isCard(value: number | bigint): boolean {
     if (!(value >= 1e12) || (typeof value === "number" && !Number.isInteger(value))) return false
     const digits = String(value)
-    return digits.length <= 19 && card(digits, 0) === digits.length
+    return card(digits, 0, digits.length) === digits.length
   }
 
   private judged({ kind }: Entry, text: string): string {

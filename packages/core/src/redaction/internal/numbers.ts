@@ -1,47 +1,49 @@
 import { isBlank, isDigit, isUpper, isWord } from "./chars.ts"
 
+const minDigits = 13
+const maxDigits = 19
+
 /**
- * A payment card's number that begins at `at` with a digit, plain or in groups divided by one blank or hyphen: where it ends, or minus the
- * place where the run of digits ends. An issuer's range, a length it uses and the check digit (ISO/IEC 7812, Luhn) must all fit.
+ * A payment card's number that begins at `at` with a run of digits up to `end`, plain or in groups divided by one blank or hyphen: where it
+ * ends, or -1. An issuer's range, a length it uses and the check digit (ISO/IEC 7812, Luhn) must all fit.
  */
-export const card = (text: string, at: number): number => {
-  let digits = ""
-  let end = at
-  let divider = 0
-  let i = at
-  const { length } = text
-  while (i < length && digits.length <= 19) {
-    const c = text.charCodeAt(i)
-    if (isDigit(c)) {
-      digits += text[i]
-      end = ++i
-    } else if ((c === 32 || c === 45) && (divider === 0 || c === divider) && isDigit(text.charCodeAt(i + 1))) {
-      divider = c
-      i++
-    } else break
+export const card = (text: string, at: number, end: number): number => {
+  const run = end - at
+  // Most numbers are too short, and not the first group of a longer one.
+  if (run === 4) {
+    const divider = text.charCodeAt(end)
+    return (divider === 32 || divider === 45) && isDigit(text.charCodeAt(end + 1)) ? groups(text, at, divider) : -1
   }
-  if (divider !== 0 && !grouped(text.slice(at, end))) return plainEnd(text, at)
-  if (digits.length < 13 || digits.length > 19) return -skipDigits(text, at)
+  if (run < minDigits || run > maxDigits || isPartOfMore(text, end)) return -1
+  return isNumber(text.slice(at, end)) ? end : -1
+}
+
+const groups = (text: string, at: number, divider: number): number => {
+  for (const form of grouped) {
+    form.lastIndex = at
+    const found = form.exec(text)?.[0]
+    if (found === undefined) continue
+    const end = at + found.length
+    // After blanks another number may stand; hyphens make one id of all.
+    if (!isDigit(text.charCodeAt(end)) && !isPartOfMore(text, end) && isNumber(found.replaceAll(String.fromCharCode(divider), ""))) return end
+  }
+  return -1
+}
+
+const isNumber = (digits: string): boolean => issued(digits) && luhn(digits)
+
+/** A letter, a hyphen or a fraction follows: it is a part of an id. */
+const isPartOfMore = (text: string, end: number): boolean => {
   const next = text.charCodeAt(end)
-  const partOfMore = isWord(next) || next === 45 || (next === 46 && isDigit(text.charCodeAt(end + 1)))
-  return !partOfMore && issued(digits) && luhn(digits) ? end : -skipDigits(text, at)
+  return isWord(next) || next === 45 || (next === 46 && isDigit(text.charCodeAt(end + 1)))
 }
 
-/** A number in groups that is no card may still begin with one: `4111111111111111 2024`. */
-const plainEnd = (text: string, at: number): number => {
-  const end = skipDigits(text, at)
-  const digits = text.slice(at, end)
-  return digits.length >= 13 && digits.length <= 19 && issued(digits) && luhn(digits) ? end : -end
-}
-
-const skipDigits = (text: string, at: number): number => {
-  let end = at
-  while (end < text.length && isDigit(text.charCodeAt(end))) end++
-  return end
-}
-
-/** 4-4-4-4 and longer, 4-6-5 (American Express), 4-6-4 (Diners Club). */
-const grouped = (text: string): boolean => /^\d{4}([ -])(?:\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{6}\1\d{4,5})$/.test(text)
+/** 4-4-4-4 with up to three figures more, 4-6-5 (American Express), 4-6-4 (Diners Club). */
+const grouped: ReadonlyArray<RegExp> = [
+  /\d{4}([ -])\d{4}\1\d{4}\1\d{4}\1\d{1,3}/y,
+  /\d{4}([ -])\d{4}\1\d{4}\1\d{4}/y,
+  /\d{4}([ -])\d{6}\1\d{4,5}/y
+]
 
 /** Whether an issuer has numbers like this: range of the first digits, and length. */
 const issued = (digits: string): boolean => {

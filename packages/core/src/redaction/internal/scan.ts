@@ -1,6 +1,6 @@
 import { email, ipv4, ipv6 } from "./addresses.ts"
 import { assigned, flag, type Found } from "./assignments.ts"
-import { isDigit, isHex, isUpper, isWord, skip } from "./chars.ts"
+import { isDigit, isHex, isToken, isUpper, isWord, skip } from "./chars.ts"
 import { card, iban } from "./numbers.ts"
 import { jwt, scheme, vendorKey } from "./tokens.ts"
 
@@ -121,7 +121,7 @@ class Scan {
         }
         return this.assignment(i, 1)
       case equals:
-        return this.assignment(i, 1)
+        return isDone(text, i + 1) ? i + 1 + redacted.length : this.assignment(i, 1)
       case percent: {
         const escape = text.slice(i + 1, i + 3)
         return escape === "3D" || escape === "3d" ? this.assignment(i, 3) : i + 1
@@ -157,17 +157,17 @@ class Scan {
     const before = text.charCodeAt(i - 1)
     // The fraction of a number, a part of an id in groups.
     const inside = i > 0 && ((before === 46 && isDigit(text.charCodeAt(i - 2))) || (before === 45 && isWord(text.charCodeAt(i - 2))))
-    if (inside) return i + 1
+    const end = skip(text, i, text.length, isDigit)
+    if (inside) return end
     if (this.wanted.addresses) {
-      const end = ipv4(text, i)
-      if (end > 0) return this.replace(i, end)
+      const last = ipv4(text, i)
+      if (last > 0) return this.replace(i, last)
     }
-    const bot = this.botToken(i)
-    if (bot > 0) return this.replace(i, bot)
-    const end = card(text, i)
-    if (end > 0) return this.replace(i, end)
-    const next = this.wanted.addresses ? this.address(i) : i + 1
-    return Math.max(next, -end)
+    const key = this.botToken(i, end)
+    if (key > 0) return this.replace(i, key)
+    const last = card(text, i, end)
+    if (last > 0) return this.replace(i, last)
+    return this.wanted.addresses ? Math.max(this.address(i), end) : end
   }
 
   private address(i: number): number {
@@ -176,9 +176,8 @@ class Scan {
   }
 
   /** Telegram's bot tokens: 8 to 10 figures, a colon, 35 characters. */
-  private botToken(i: number): number {
+  private botToken(i: number, colon: number): number {
     const { text } = this
-    const colon = skip(text, i, i + 11, isDigit)
     if (colon - i < 8 || colon - i > 10 || text.charCodeAt(colon) !== 58) return -1
     const end = skip(text, colon + 1, Math.min(text.length, colon + 40), (c) => (c < 128 && isWord(c)) || c === 45)
     return end - colon === 36 ? end : -1
@@ -239,6 +238,9 @@ class Scan {
   }
 }
 
+/** A value that was replaced already; nothing may hang on to the word. */
+const isDone = (text: string, at: number): boolean => text.startsWith(redacted, at) && !isToken(text.charCodeAt(at + redacted.length))
+
 /** Hosts and paths after which the rest of the path is the key to a service. */
 const secretPaths: ReadonlyArray<string> = [
   "hooks.slack.com/services/", "hooks.slack.com/workflows/", "discord.com/api/webhooks/", "discordapp.com/api/webhooks/", "api.telegram.org/bot"
@@ -262,10 +264,15 @@ export const withoutQueryValues = (text: string, isQuery: boolean): string => {
   const hash = text.indexOf("#", start)
   const query = text.slice(start, hash < 0 ? text.length : hash)
   if (query === "") return text
-  const parts = query.split("&", 64).map((part) => {
-    const sign = part.indexOf("=")
-    return sign > 0 ? `${part.slice(0, Math.min(sign, 64))}=${redacted}` : redacted
-  })
+  let out = ""
+  let from = 0
+  for (let count = 0; from <= query.length && count < 64; count++) {
+    const and = query.indexOf("&", from)
+    const end = and < 0 ? query.length : and
+    const sign = query.indexOf("=", from)
+    out += `${out === "" ? "" : "&"}${sign > from && sign < end ? query.slice(from, Math.min(sign, from + 64)) + "=" : ""}${redacted}`
+    from = end + 1
+  }
   // A fragment may carry what a query does: `#access_token=…`.
-  return `${text.slice(0, start)}${parts.join("&")}${hash < 0 || hash === text.length - 1 ? "" : `#${redacted}`}`
+  return `${text.slice(0, start)}${out}${hash < 0 || hash === text.length - 1 ? "" : `#${redacted}`}`
 }

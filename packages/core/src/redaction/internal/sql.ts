@@ -1,3 +1,7 @@
+/** Characters at which a literal or a comment may begin. */
+const signs = new Uint8Array(128)
+for (const one of "'\"`$-/0123456789") signs[one.charCodeAt(0)] = 1
+
 /** What stands where a literal was. */
 const hole = "?"
 
@@ -10,8 +14,8 @@ export const withoutLiterals = (text: string, numbers = true): string => {
   let from = 0
   let i = 0
   const { length } = text
-  const at = text.search(/\bvalues\b/i)
-  const values = at < 0 ? length : at
+  // Looked for when a double quote asks for it: most statements have none.
+  let values = -1
   const replace = (start: number, end: number, by: string): void => {
     out += text.slice(from, start) + by
     from = end
@@ -19,7 +23,8 @@ export const withoutLiterals = (text: string, numbers = true): string => {
   }
   while (i < length) {
     const c = text.charCodeAt(i)
-    if (c === quote) {
+    if (c > 127 || signs[c] === 0) i++
+    else if (c === quote) {
       const start = prefixed(text, i) ? i - 1 : i
       const end = stringEnd(text, i, start < i && (text.charCodeAt(start) | 32) === letterE)
       replace(Math.max(start, from), end, hole)
@@ -29,6 +34,7 @@ export const withoutLiterals = (text: string, numbers = true): string => {
     } else if (c === doubleQuote) {
       const found = text.indexOf("\"", i + 1)
       const end = found < 0 ? length : found + 1
+      if (values < 0) values = afterValues(text)
       // A name in standard SQL, a string in MySQL: where a value stands it is taken for one.
       if (found < 0 || (i > values && text.charCodeAt(end) !== dot) || (isOperator(before(text, i)) && text.charCodeAt(end) !== dot)) {
         replace(i, end, hole)
@@ -67,6 +73,11 @@ const before = (text: string, at: number): number => {
 /** `=`, `<`, `>` */
 const isOperator = (c: number): boolean => c >= 60 && c <= 62
 
+const afterValues = (text: string): number => {
+  const at = text.search(/\bvalues\b/i)
+  return at < 0 ? text.length : at
+}
+
 /** Where a string that opens at `start` ends. */
 const stringEnd = (text: string, start: number, escapes: boolean): number => {
   let i = start + 1
@@ -85,10 +96,16 @@ const stringEnd = (text: string, start: number, escapes: boolean): number => {
 }
 
 /** `E'…'`, `B'…'`, `X'…'`, `N'…'` */
-const prefixed = (text: string, at: number): boolean => at > 0 && /[EBXNebxn]/.test(text[at - 1]!) && !isWord(text.charCodeAt(at - 2))
+const prefixed = (text: string, at: number): boolean => {
+  const c = text.charCodeAt(at - 1) | 32
+  return (c === letterE || c === 98 || c === 120 || c === 110) && !isWord(text.charCodeAt(at - 2))
+}
 
 /** `$1`, `?1`, `:1`, `@1` */
-const isPlaceholder = (text: string, at: number): boolean => at > 0 && /[$?:@]/.test(text[at - 1]!) && text[at - 2] !== ":"
+const isPlaceholder = (text: string, at: number): boolean => {
+  const c = text.charCodeAt(at - 1)
+  return (c === dollar || c === 63 || c === 58 || c === 64) && text.charCodeAt(at - 2) !== 58
+}
 
 /** Places in one text where a statement is looked for. */
 const maxStarts = 4

@@ -42,20 +42,22 @@ const forms: ReadonlyArray<Form> = [
   { prefix: "eyJrIjoi", body: isBase64Url, least: 30 }
 ]
 
-const byFirst: ReadonlyArray<ReadonlyArray<Form> | undefined> = Array.from({ length: 128 }, (_, c) => {
-  const own = forms.filter((form) => form.prefix.charCodeAt(0) === c)
-  return own.length === 0 ? undefined : own
-})
+/** By their first two characters: a look into the table settles it for nearly every word. */
+const byStart = new Map<number, ReadonlyArray<Form>>()
+const startOf = (text: string, at: number): number => text.charCodeAt(at) * 128 + text.charCodeAt(at + 1)
+for (const form of forms) {
+  const start = startOf(form.prefix, 0)
+  byStart.set(start, [...byStart.get(start) ?? [], form])
+}
 
 /** A vendor's key that begins at `at`: where it ends, or -1. */
 export const vendorKey = (text: string, at: number): number => {
-  const own = byFirst[text.charCodeAt(at)]
+  const own = byStart.get(startOf(text, at))
   if (own === undefined) return -1
   for (const { body, least, most, prefix } of own) {
     if (!text.startsWith(prefix, at)) continue
     const from = at + prefix.length
     const end = skip(text, from, text.length, body)
-    // What is too long for its form is still cut away whole when the form has no upper bound.
     if (end - from >= least && (most === undefined || end - from <= most) && !isWord(text.charCodeAt(end))) return end
   }
   return -1
@@ -78,10 +80,9 @@ export const jwt = (text: string, at: number): number => {
 /** `Bearer …`, `Basic …`, `Token …`, `ApiKey …` where a word begins at `at`: where the credentials begin and end. */
 export const scheme = (text: string, at: number): readonly [from: number, end: number] | undefined => {
   const c = text.charCodeAt(at) | 32
-  // b, t, a
-  if (c !== 98 && c !== 116 && c !== 97) return undefined
+  const next = text.charCodeAt(at + 1) | 32
   for (const word of schemes) {
-    if ((word.charCodeAt(0) !== c) || text.slice(at, at + word.length).toLowerCase() !== word) continue
+    if (word.charCodeAt(0) !== c || word.charCodeAt(1) !== next || text.slice(at, at + word.length).toLowerCase() !== word) continue
     let from = at + word.length
     if (text.charCodeAt(from) !== 32 && text.charCodeAt(from) !== 43 && !text.startsWith("%20", from)) continue
     from += text.charCodeAt(from) === 37 ? 3 : 1
