@@ -140,3 +140,28 @@ describe("any text", () => {
     }), { numRuns: 2000 })
   })
 })
+
+describe("names", () => {
+  const words = (text: string) => text.split(" ")
+
+  it("of secrets are known in any spelling", () => {
+    const names = words(
+      "password Password PASSWORD user.password new_password passwordConfirmation pwd passwd db_pass smtp.pass passphrase secret client_secret clientSecret AWS_SECRET_ACCESS_KEY " +
+        "accessToken access-token refresh_token id_token token x-auth-token X-Api-Key apikey api.key APIKEY api_keys private_key privateKeyPem ssh_key Authorization " +
+        "proxy-authorization Cookie set-cookie session_id sessionId connect.sid JSESSIONID csrf_token credentials credential.value dsn sentry.dsn connection_string DATABASE_URL " +
+        "card_number cardNumber credit_card cvv cvc pin ssn socialSecurityNumber tax_id iban accountNumber otp mfa_code encryption_key signing_key dd-api-key x-sentry-auth " +
+        "bearer_token jwt password_hash stripeSecretKey secretKeyBase master_key GH_TOKEN NPM_TOKEN recovery_codes seed_phrase x-amz-security-token x-goog-api-key keyfile_password"
+    )
+    assert.deepStrictEqual(names.filter((name) => !redaction.isSecret(name)), [])
+  })
+
+  it("that only speak about secrets are left alone", () => {
+    const names = words(
+      "token_expires_in tokenExpiresIn public_key publicKey api_version keyspace db.password_policy session_duration cookie_banner authorized authenticated auth_provider " +
+        "author_id credit pinterest spinach card_type cardinality tokenized http.request.header.content-type x-request-id account_id sidecar sideEffects ssn_verified otp_sent " +
+        "pin_count password_reset token_bucket_size secret_manager_name keyboard hotkey foreign_key primary-key sort_key idempotency_key cache_key routing.key key keys passed " +
+        "pass_rate bypass compass session signature_valid tokens.total prompt_tokens completionTokens jwt.expired jwt.alg has_secret is_password_set access_level connection_count"
+    )
+    assert.deepStrictEqual(names.filter((name) => redaction.isSecret(name)), [])
+  })
+})

@@ -11,7 +11,7 @@ const secrets: ReadonlyArray<ReadonlyArray<string>> = (
   "master key;shared key;account key;license key;host key;ssh key;deploy key;app key;application key;service key;access tokens;" +
   "refresh tokens;auth tokens;api tokens;connection string;connection url;database url;connect string;session id;session key;" +
   "card number;credit card;debit card;account number;routing number;tax id;social security;security code;seed phrase;recovery code;" +
-  "recovery codes;backup codes;verification code;one time code"
+  "recovery codes;backup codes;mfa code;sms code;auth code;access code;authorization code;verification code;one time code"
 ).split(";").map((name) => name.split(" "))
 
 /** Short words that name a secret only at the end of a name: `db.pass`, `x-auth`. */
@@ -30,7 +30,7 @@ const about: ReadonlySet<string> = new Set((
   "required valid invalid validity enabled disabled present exists missing policy strength usage used limit remaining total max min endpoint " +
   "index status state error errors version rotation rotated provider source consent banner name names label scope scopes issuer audience " +
   "algorithm alg attempts attempt failures hint manager store vault page form field input prompt flow method rule rules domain path samesite " +
-  "result granted decision url uri budget rate cost latency duration bytes bucket ms seconds created updated format last4 brand bin issued strategy mode file stdin dir folder"
+  "result granted decision url uri budget rate cost latency duration bytes bucket ms seconds created updated format last4 brand bin issued strategy mode file stdin dir folder verified sent region country"
 ).split(" "))
 
 /** What makes a token one of counting, reading or parsing: `next_page_token`, `unexpected token`. */
@@ -38,6 +38,9 @@ const harmlessTokens: ReadonlySet<string> = new Set((
   "page next previous continuation cancellation cancel sync cursor resume skip unexpected lexer parser syntax stop pad eos bos mask special per " +
   "first last"
 ).split(" "))
+
+/** What makes a name a question about a secret: `has_password`, `is_token_valid`. */
+const questions: ReadonlySet<string> = new Set(["is", "has", "needs", "requires", "missing", "invalid", "wrong", "no"])
 
 /** Names that mean something else, whatever their words say. */
 const exempt: ReadonlySet<string> = new Set(["session.id", "messaging.kafka.message.key"])
@@ -52,6 +55,7 @@ export const isSecretName = (name: string): boolean => {
   if (exempt.has(name)) return false
   const text = name.length > maxLength ? name.slice(-maxLength) : name
   const parts = (text.match(words) ?? []).map((part) => part.toLowerCase())
+  if (questions.has(parts[0] ?? "")) return false
   for (let i = parts.length - 1; i >= 0; i--) {
     const part = parts[i]!
     if (about.has(part) && !secrets.some((secret) => secret.length > 1 && endsAt(parts, i, secret))) return false
