@@ -28,11 +28,11 @@ export const partitionedBy = {
 export type Partitioned = keyof typeof partitionedBy
 export const partitioned = Object.keys(partitionedBy) as ReadonlyArray<Partitioned>
 
-/** Functions and views of the store itself: how packed rows are read. */
+/** Functions and views of the store itself: how it is read, and written by hand. */
 const readers = [
   "column", "entry", "attributes", "hashes", "parts", "unpack", "hot_part", "cold_part", "hot_span", "cold_span",
-  "every_span", "every_event", "spans_between", "span_events_between",
-  "lane_place", "ends", "lengths", "histogram", "every_metric", "every_histogram", "write_metric"
+  "lane_place", "ends", "lengths", "histogram", "every_metric", "every_histogram", "write_metric",
+  "every_span", "every_event", "trace_id_of", "span_id_of", "make_room", "hand_lane", "write_span", "write_event"
 ] as const
 
 /** Every name qualified and quoted, ready to stand in a statement. */
@@ -46,9 +46,11 @@ export interface Sql extends Record<Table | (typeof readers)[number], string> {
   /** Functions that decode packed rows: their values, and the times of a segment. */
   readonly values: string
   readonly axis: string
-  /** Functions for users: rows of one metric within a time. */
+  /** Functions for users: rows within a time. */
   readonly metrics_range: string
   readonly histograms_range: string
+  readonly spans_range: string
+  readonly span_events_range: string
 }
 
 export const sqlNames = (names: Names): Sql => {
@@ -68,6 +70,8 @@ export const sqlNames = (names: Names): Sql => {
     values: qualified("obs_values"),
     axis: qualified("obs_axis"),
     metrics_range: qualified("metrics_range"),
-    histograms_range: qualified("histograms_range")
+    histograms_range: qualified("histograms_range"),
+    spans_range: qualified("spans_range"),
+    span_events_range: qualified("span_events_range")
   }
 }

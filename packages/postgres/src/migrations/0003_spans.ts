@@ -1,4 +1,5 @@
 import type { Sql } from "../internal/names.ts"
+import { writtenByHand } from "./spansByHand.ts"
 
 /**
  * Cold spans, packed by operation, and what a span has since version 1: weight, trace state, and what its limits left out.
@@ -101,7 +102,8 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
       when 'l' then split_part(substr(packed, 2), E'\\n', i)
       else split_part(packed, E'\\n', ascii(substr(packed, i + 1, 1)) - 31) end, '') $$`,
 
-  ...views(t)
+  ...views(t),
+  ...writtenByHand(t)
 ]
 
 /** Columns that are compressed where they are and leave the row only when it does not fit a page. */
@@ -192,11 +194,11 @@ const views = (t: Sql): ReadonlyArray<string> => [
   `create or replace view ${t.view.spans} as select ${spanColumns} from ${t.every_span}`,
   `create or replace view ${t.view.events} as select ${eventColumns} from ${t.every_event}`,
   // The same rows within a time range, without a look at the packed days outside of it.
-  `create function ${t.spans_between}(since timestamptz, until timestamptz) returns setof ${t.view.spans} language sql stable parallel safe as $$
+  `create function ${t.spans_range}(since timestamptz, until timestamptz) returns setof ${t.view.spans} language sql stable parallel safe as $$
     select ${spanColumns} from ${t.every_span}
     where timestamp >= since and timestamp < until and day >= date_trunc('day', since, 'UTC') and day < until
       and part_day >= date_trunc('day', since, 'UTC') and part_day < until $$`,
-  `create function ${t.span_events_between}(since timestamptz, until timestamptz) returns setof ${t.view.events} language sql stable parallel safe as $$
+  `create function ${t.span_events_range}(since timestamptz, until timestamptz) returns setof ${t.view.events} language sql stable parallel safe as $$
     select ${eventColumns} from ${t.every_event}
     where created_at >= since and created_at < until and day >= date_trunc('day', since, 'UTC') and day < until
       and part_day >= date_trunc('day', since, 'UTC') and part_day < until $$`
