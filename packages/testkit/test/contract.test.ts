@@ -1,5 +1,5 @@
 import { Composite, Memory } from "@effect-observability/core"
-import { historyProbes, historySuite, memoryHistory, memoryProbes, metricsSuite, spansSuite } from "@effect-observability/testkit/contract"
+import { historyProbes, historySuite, memoryHistory, memoryProbes, metricsSuite, spansSuite, tracesSuite } from "@effect-observability/testkit/contract"
 import { Layer } from "effect"
 import { TestLayer } from "@effect-observability/testkit"
 
@@ -10,6 +10,7 @@ spansSuite("memory", memory)
 const history = historyProbes.pipe(Layer.provideMerge(TestLayer))
 metricsSuite("memory history", history)
 spansSuite("memory history", history)
+tracesSuite("memory history", history)
 
 historySuite("memory", memoryHistory)
 

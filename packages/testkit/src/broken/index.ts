@@ -6,6 +6,7 @@ import { MetricsProbe } from "../contract/MetricsContract.ts"
 import { SpansProbe } from "../contract/SpansContract.ts"
 
 export { laws as history } from "./history.ts"
+export { traces } from "./traces.ts"
 
 // Backends that are wrong in one way each: they show that a law bites. None of it is for programs.
 

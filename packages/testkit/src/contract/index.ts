@@ -1,10 +1,11 @@
 import { layer as layerSuite } from "@effect/vitest"
-import type { MetricsHistory, MetricsRecorder, Tracer } from "@effect-observability/core"
+import type { MetricsHistory, MetricsRecorder, TraceHistory, Tracer } from "@effect-observability/core"
 import type * as Layer from "effect/Layer"
 import * as HistoryContract from "./HistoryContract.ts"
 import type { Law } from "./Law.ts"
 import * as MetricsContract from "./MetricsContract.ts"
 import * as SpansContract from "./SpansContract.ts"
+import * as TracesContract from "./TracesContract.ts"
 
 export { FrameMaker, type Happening } from "./FrameMaker.ts"
 export { HistoryProbe } from "./HistoryContract.ts"
@@ -16,6 +17,7 @@ export { SpansProbe } from "./SpansContract.ts"
 /** The laws as values, for runners other than vitest. */
 export const metricsLaws = MetricsContract.laws
 export const spansLaws = SpansContract.laws
+export const tracesLaws = TracesContract.laws
 export const historyLaws = HistoryContract.laws
 
 /** Registers one test per law; all of them run against one build of the layer, on the real clock. */
@@ -36,3 +38,7 @@ export const spansSuite = <E>(name: string, layer: Layer.Layer<Tracer | SpansCon
 /** The contract of `MetricsHistory`: a store joins it in one line. */
 export const historySuite = <E>(name: string, layer: Layer.Layer<MetricsHistory | HistoryContract.HistoryProbe, E>): void =>
   suite(`${name} keeps the history contract`, historyLaws, layer)
+
+/** The contract of `TraceHistory`: a backend joins it in one line. */
+export const tracesSuite = <E>(name: string, layer: Layer.Layer<TraceHistory | Tracer | SpansContract.SpansProbe, E>): void =>
+  suite(`${name} keeps the contract of trace history`, tracesLaws, layer)
