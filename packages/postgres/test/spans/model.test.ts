@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Session from "../../src/internal/session.ts"
 import * as SpanPacker from "../../src/spans/SpanPacker.ts"
-import { mulberry32, shop } from "../../bench/spanData.ts"
+import { mulberry32, shop } from "../../bench/support/spanData.ts"
 import { ask, Database, freshNames, historyOf, resource, startProcess } from "../support/database.ts"
 
 /**

@@ -86,6 +86,16 @@ export const shop = (seed: number): Shop => {
   return { trace, random }
 }
 
+/** One span a line, as a program would write it to a file: what gzip is asked to shrink. */
+export const jsonLine = (span: SpanData, serviceName: string): string =>
+  `${
+    JSON.stringify({
+      traceId: span.traceId, spanId: span.spanId, parentSpanId: span.parentSpanId, name: span.name, kind: span.kind, serviceName,
+      startTime: String(span.startTime), endTime: String(span.endTime), status: span.status, statusMessage: span.statusMessage,
+      attributes: Object.fromEntries(span.attributes), ...(span.events.length === 0 ? {} : { events: span.events.map((event) => ({ ...event, time: String(event.time) })) })
+    })
+  }\n`
+
 export const mulberry32 = (seed: number): () => number => {
   let state = seed >>> 0
   return () => {
