@@ -165,8 +165,8 @@ const summaryOf = (row: Row): TraceSummary => {
 
 // --------------------------------------------------------------------------------------------------------------------- search
 
-/** How far before the end of the range to look, in seconds, when only the newest are wanted. */
-const steps = [60n, 600n, 3_600n, 6n * 3_600n, 86_400n, 7n * 86_400n] as const
+/** How far before the end of the range to look, in seconds, when only the newest are wanted; then everywhere. */
+const steps = [600n, 6n * 3_600n, 2n * 86_400n] as const
 
 const search = (
   ask: Ask,
@@ -179,7 +179,9 @@ const search = (
     const now = BigInt(yield* Clock.currentTimeMillis) * 1_000_000n
     // The traces after the cursor have no newer span than it; without one, nothing is newer than now (or clocks are wrong).
     const end = after?.key ?? (filter.to < now ? filter.to : now)
-    const begins = order === "newest" ? [...steps.map((seconds) => end - seconds * 1_000_000_000n).filter((from) => from > filter.from), filter.from] : [filter.from]
+    // What an index finds it finds everywhere at once.
+    const indexed = filter.attributes.some(([key]) => searchable.has(key))
+    const begins = order === "newest" && !indexed ? [...steps.map((seconds) => end - seconds * 1_000_000_000n).filter((from) => from > filter.from), filter.from] : [filter.from]
     let found: ReadonlyArray<Row> = []
     for (const from of begins) {
       const parameters = new Parameters()

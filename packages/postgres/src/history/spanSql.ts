@@ -2,7 +2,7 @@ import type { TraceQuestions } from "@effect-observability/core"
 import { clean } from "../internal/json.ts"
 import type { Sql } from "../internal/names.ts"
 import { int4s, int8, text } from "../internal/parameters.ts"
-import { attributeHash } from "../spans/attributeHash.ts"
+import { attributeHash, isNumber } from "../spans/attributeHash.ts"
 
 /** Collects the parameters of a statement while it is written. */
 export class Parameters {
@@ -41,13 +41,64 @@ export const passing = (
 ): string => {
   const all = conditions(t, parameters, filter)
   const hot = [...all.either, ...all.hot, ...(more.hot === undefined ? [] : [more.hot])]
-  const cold = [...all.either, ...all.cold, ...indexed(parameters, filter, searchable), ...(more.cold === undefined ? [] : [more.cold])]
-  return `(select ${columns} from ${t.hot_span} x where ${hot.join(" and ")}
-    union all select ${columns} from ${t.cold_span} x where ${cold.join(" and ")})`
+  const cold = [...all.either, ...all.cold, ...(more.cold === undefined ? [] : [more.cold])]
+  const branches = [`select ${columns} from ${t.hot_span} x where ${hot.join(" and ")}`]
+  const [first] = filter.attributes.filter(([key]) => searchable.has(key))
+  if (first === undefined) branches.push(`select ${columns} from ${t.cold_span} x where ${cold.join(" and ")}`)
+  else {
+    const chunk = filter.attributes.map(([key]) => searchable.get(key) ?? 0n).reduce((a, b) => (b > a ? b : a))
+    const since = parameters.nanos(chunk)
+    branches.push(
+      `select ${columns} from ${found(t, parameters, first, filter, searchable, since)} x where ${cold.join(" and ")}`,
+      // Packed before all of these keys had an index.
+      `select ${columns} from ${t.cold_span} x where x.chunk < ${since} and x.part_chunk < ${since} and ${cold.join(" and ")}`
+    )
+  }
+  return `(${branches.join(" union all ")})`
+}
+
+/**
+ * Packed spans that carry an attribute with an index, one by one: rows are found by the index, spans in them by the one column
+ * that matters, and only those are taken out. Columns as `obs_cold_span` has them, as far as questions need them.
+ */
+const found = (
+  t: Sql,
+  parameters: Parameters,
+  [key, value]: TraceQuestions.Filter["attributes"][number],
+  filter: TraceQuestions.Filter,
+  searchable: Searchable,
+  since: string
+): string => {
+  const name = `to_json(${parameters.text(key)})::text`
+  const wanted = parameters.text(value)
+  const keys = filter.attributes.filter(([key]) => searchable.has(key)).map(([key, value]) => attributeHash(clean(key), clean(value)))
+  return `(
+    select p.trace_ids[s.parts[i] - p.first + 1] as trace_id, p.base_ns + p.starts[s.parts[i] - p.first + 1] + coalesce(s.s8[i], s.s4[i]) * s.unit as start_ns,
+      coalesce(s.d8[i], s.d4[i]) * s.unit as duration, coalesce(s.statuses[i], 0::int2) as status, coalesce(s.operations[i], s.operation) as operation,
+      coalesce(s.weights[i], 1) as weight, ${t.entry}(s.messages, i)::jsonb #>> '{}' as message,
+      ${t.attributes_at}(s.fixed, s.names, s.cols, i)::jsonb as attributes, s.parents[i] < 0 as stranger,
+      s.ts as day, s.ts as part_day, s.least_ns, s.most_ns, s.longest, s.errors, s.operation as packed_operation, s.operations as packed_operations
+    from ${t.span_pack} s
+    cross join lateral (
+      select v.i::int4 from unnest(${t.column}(s.cols[array_position(s.names, ${name})])) with ordinality as v(value, i)
+        where v.value = ${wanted} or v.value = to_json(${wanted})::text${
+    isNumber(value) ? ` or case when v.value ~ '^[-0-9]' then v.value::jsonb = ${wanted}::jsonb else false end` : ""
+  }
+      union all
+      select generate_series(1, s.n) where array_position(s.names, ${name}) is null) v
+    join ${t.trace_pack} p on p.chunk = s.chunk and p.ts = s.ts and s.parts[i] >= p.first and s.parts[i] < p.first + cardinality(p.ids)
+    where s.keys @> ${parameters.add(int4s(Int32Array.from(keys)), "int4[]")} and s.chunk >= ${since}
+  )`
 }
 
 /** The filter as one condition on `x`, for marking spans instead of choosing them. */
 export const marking = (t: Sql, parameters: Parameters, filter: TraceQuestions.Filter): string => conditions(t, parameters, filter).either.join(" and ")
+
+/** `attributes` has the value: as text, or as the same number. */
+export const carries = (parameters: Parameters, attributes: string, key: string, value: string): string => {
+  const [name, wanted] = [parameters.text(key), parameters.text(value)]
+  return isNumber(value) ? `(${attributes} ->> ${name} = ${wanted} or ${attributes} -> ${name} = ${wanted}::jsonb)` : `${attributes} ->> ${name} = ${wanted}`
+}
 
 interface Conditions {
   readonly either: ReadonlyArray<string>
@@ -94,7 +145,7 @@ const conditions = (t: Sql, parameters: Parameters, filter: TraceQuestions.Filte
     cold.push(`x.longest >= ${least}`)
   }
   if (filter.maxDuration !== undefined) either.push(`x.duration <= ${parameters.nanos(filter.maxDuration)}`)
-  for (const [key, value] of filter.attributes) either.push(`x.attributes ->> ${parameters.text(key)} = ${parameters.text(value)}`)
+  for (const [key, value] of filter.attributes) either.push(carries(parameters, "x.attributes", key, value))
   if (filter.text !== undefined) {
     const part = parameters.text(filter.text)
     const has = (what: string) => `position(${part} in lower(${what} collate "C")) > 0`
@@ -103,14 +154,6 @@ const conditions = (t: Sql, parameters: Parameters, filter: TraceQuestions.Filte
   }
   return { either, hot, cold }
 }
-
-const indexed = (parameters: Parameters, filter: TraceQuestions.Filter, searchable: Searchable): ReadonlyArray<string> =>
-  filter.attributes.flatMap(([key, value]) => {
-    const since = searchable.get(key)
-    if (since === undefined) return []
-    const hash = parameters.add(int4s(Int32Array.of(attributeHash(clean(key), clean(value)))), "int4[]")
-    return [`(x.keys @> ${hash} or x.chunk < ${parameters.nanos(since)})`]
-  })
 
 const kinds = { internal: 0, server: 1, client: 2, producer: 3, consumer: 4 } as const
 

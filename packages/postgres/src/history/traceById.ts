@@ -23,8 +23,7 @@ export const traceById = (t: Sql): string =>
       case when s.parents[i] > 0 then f.span_ids[s.parents[i]] when s.parents[i] < 0 then s.strangers[-s.parents[i]] else 0 end,
       coalesce(s.operations[i], s.operation), f.start_ns + coalesce(s.s8[i], s.s4[i]) * s.unit, coalesce(s.d8[i], s.d4[i]) * s.unit,
       coalesce(s.statuses[i], 0::int2), ${t.entry}(s.messages, i)::jsonb #>> '{}',
-      '{' || concat_ws(',', nullif(s.fixed, ''), (
-        select string_agg(c.name || ':' || ${t.entry}(c.packed, i), ',') from unnest(s.names, s.cols) as c(name, packed))) || '}',
+      ${t.attributes_at}(s.fixed, s.names, s.cols, i),
       ${t.entry}(s.events, i)::jsonb, ${t.entry}(s.links, i)::jsonb, coalesce(s.weights[i], 1), coalesce(${t.entry}(s.states, i)::jsonb #>> '{}', ''),
       coalesce(s.lost_attributes[i], 0), coalesce(s.lost_events[i], 0), coalesce(s.lost_links[i], 0)
     from found f

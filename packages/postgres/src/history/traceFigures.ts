@@ -101,7 +101,7 @@ export const latency = (ask: Ask, t: Sql, question: TraceQuestions.LatencyQuesti
 // ---------------------------------------------------------------------------------------------------------------- differences
 
 /** Spans whose attributes are looked at; when there are more, whole stored rows are taken at random. */
-const lookedAt = 50_000
+const lookedAt = 30_000
 /** So few selected spans in a sample are too few to rank by; then more rows are taken, up to this many spans. */
 const fewSelected = 300
 const mostLookedAt = 400_000
@@ -132,7 +132,10 @@ export const differences = (ask: Ask, t: Sql, question: TraceQuestions.DiffersQu
     const rows = yield* ask(
       `with span as materialized (select * from ${spansSql} s),
       carried as (
-        select a.key, a.value #>> '{}' as value, s.chosen, s.weight from span s cross join lateral jsonb_each(s.attributes) as a(key, value)
+        select a.key,
+          -- A double that the server writes out in full is written as programs write it.
+          case when jsonb_typeof(a.value) = 'number' and length(a.value #>> '{}') between 18 and 308 then (a.value #>> '{}')::float8::text
+            else a.value #>> '{}' end as value, s.chosen, s.weight from span s cross join lateral jsonb_each(s.attributes) as a(key, value)
           where jsonb_typeof(a.value) in ('string', 'number', 'boolean')
         union all
         select f.key, f.value, s.chosen, s.weight from span s join ${t.operation} o on o.id = s.operation

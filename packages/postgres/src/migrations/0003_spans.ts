@@ -41,7 +41,7 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
   `create table ${t.searchable} (key text primary key, since int8 not null)`,
 
   // The same on every server, so that an index over it holds.
-  `create function ${t.hashes}(ids uuid[]) returns int4[] language sql immutable strict parallel safe as $$
+  `create function ${t.hashes}(ids uuid[]) returns int4[] language sql immutable strict parallel safe cost 10000 as $$
     select array_agg(uuid_hash(id)) from unnest(ids) as id $$`,
   `create index on ${t.trace_pack} using gin (${t.hashes}(trace_ids)) with (fastupdate = off)`,
   `create index on ${t.trace_pack} (chunk)`,
@@ -102,6 +102,11 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
       when 'l' then split_part(substr(packed, 2), E'\\n', i)
       else split_part(packed, E'\\n', ascii(substr(packed, i + 1, 1)) - 31) end, '') $$`,
 
+  // The attributes of one span, as JSON text, without unpacking those of the others.
+  `create function ${t.attributes_at}(fixed text, names text[], cols text[], i int4) returns text language sql immutable parallel safe as $$
+    select '{' || concat_ws(',', nullif(fixed, ''), (
+      select string_agg(c.name || ':' || ${t.entry}(c.packed, i), ',') from unnest(names, cols) as c(name, packed))) || '}' $$`,
+
   ...views(t),
   ...writtenByHand(t)
 ]
@@ -140,9 +145,9 @@ const views = (t: Sql): ReadonlyArray<string> => [
       p.links, p.weights, p.states, p.lost_attributes, p.lost_events, p.lost_links)
       with ordinality as s(span_id, parent_id, operation, start, duration, status, message, attributes, events,
         links, weight, state, lost_attributes, lost_events, lost_links, i)`,
-  // `part_day` is `day` again: a condition on both keeps the directory of other days out too.
+  // `part_day` is `day` again and `part_chunk` is `chunk`: a condition on both keeps the rest of the directory out too.
   `create view ${t.cold_span} as
-    select p.ts, s.day, p.day as part_day, p.id as part_id, s.place, p.trace_id, p.lane, p.span_ids[s.place] as span_id,
+    select p.ts, s.day, p.day as part_day, p.chunk as part_chunk, p.id as part_id, s.place, p.trace_id, p.lane, p.span_ids[s.place] as span_id,
       case when s.parent > 0 then p.span_ids[s.parent] else s.parent_id end as parent_id,
       s.operation, p.start_ns + s.start as start_ns, s.duration, s.status, s.message, s.attributes, s.events, s.links, s.weight, s.state,
       s.lost_attributes, s.lost_events, s.lost_links, s.stranger,

@@ -5,7 +5,7 @@
  */
 export const attributeHash = (key: string, value: string): number => {
   let hash = 0x811c9dc5
-  const text = `${key}=${value}`
+  const text = `${key}=${isNumber(value) ? String(Number(value)) : value}`
   for (let i = 0; i < text.length; i++) {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   }
@@ -16,3 +16,6 @@ export const attributeHash = (key: string, value: string): number => {
 
 /** What `->>` gives of a JSON text: a string without its quotes, anything else as it stands. */
 export const textOfJson = (json: string): string => (json.startsWith("\"") ? JSON.parse(json) as string : json)
+
+/** Text that a number may be written as: `1.50` and `1.5` are the same one. */
+export const isNumber = (text: string): boolean => /^-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?$/.test(text)

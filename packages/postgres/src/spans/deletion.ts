@@ -8,6 +8,7 @@ import { int4s, int8, text, texts, timestamptz } from "../internal/parameters.ts
 import { dayOf, ensure, transaction } from "../internal/partitions.ts"
 import type { Session } from "../internal/session.ts"
 import type { Names } from "../PostgresConfig.ts"
+import { carries, Parameters } from "../history/spanSql.ts"
 import { attributeHash } from "./attributeHash.ts"
 import { lockName } from "./SpanPacker.ts"
 
@@ -32,11 +33,9 @@ export const deleteTraces = (writer: Deleter, names: Names, deletion: TraceQuest
         return Effect.gen(function*() {
           const total = { spans: 0, traces: 0 }
           while (true) {
-            const ids = (yield* session.query(carriers(t), [
-              text(clean(deletion.key)),
-              text(clean(deletion.value)),
-              int4s(Int32Array.of(attributeHash(clean(deletion.key), clean(deletion.value))))
-            ])).map((row) => String(row["id"]))
+            const parameters = new Parameters()
+            const sql = carriersOf(t, parameters, deletion.key, deletion.value)
+            const ids = (yield* session.query(sql, parameters.values)).map((row) => String(row["id"]))
             if (ids.length === 0) return total
             const { spans, traces } = totalOf(yield* sweep(session, names, byIds(t, ids)))
             total.spans += spans
@@ -88,13 +87,16 @@ const byIds = (t: Sql, ids: ReadonlyArray<string>): Doomed => ({
 })
 
 /** Traces with a span that carries the attribute, some of them. */
-const carriers = (t: Sql): string =>
-  `select distinct replace(trace_id::text, '-', '') as id from (
-    select trace_id from ${t.hot_span} where attributes ->> $1::text = $2::text
+const carriersOf = (t: Sql, parameters: Parameters, key: string, value: string): string => {
+  const condition = carries(parameters, "attributes", key, value)
+  const hash = parameters.add(int4s(Int32Array.of(attributeHash(clean(key), clean(value)))), "int4[]")
+  return `select distinct replace(trace_id::text, '-', '') as id from (
+    select trace_id from ${t.hot_span} where ${condition}
     union all
-    select trace_id from ${t.cold_span} where attributes ->> $1::text = $2::text
-      and (keys @> $3::int4[] or chunk < coalesce((select since from ${t.searchable} where key = $1::text), 9223372036854775807)) and chunk is not null
+    select trace_id from ${t.cold_span} where ${condition}
+      and (keys @> ${hash} or chunk < coalesce((select since from ${t.searchable} where key = ${parameters.text(key)}), 9223372036854775807))
   ) c limit ${idsAtOnce}`
+}
 
 /** Spans deleted by trace. */
 type Gone = ReadonlyMap<string, number>

@@ -15,7 +15,7 @@ const services = ["web", "store"] as const
 const searchable = new Set(["tenant_id", "user_id"])
 const hours = 3_600_000
 /** Filters of each of the five comparisons. */
-const rounds = Number(process.env["ROUNDS"] ?? 12)
+const rounds = Number(process.env["ROUNDS"] ?? 6)
 
 /** Two services: some traces begin in one and go on in the other, some are failures, weighted or hostile. */
 const make = (seed: number, traces: number): ReadonlyArray<StoredSpan> => {
@@ -146,7 +146,7 @@ layer(Database.layer, { excludeTestServices: true, timeout: "120 seconds" })("tr
       const { target } = yield* Database
       const names = freshNames()
       const seed = Number(process.env["SEED"] ?? Date.now() % 100_000)
-      const all = make(seed, 150)
+      const all = make(seed, 110)
       let kept = [...all]
       const memory = MemoryHistory.ofSpans({
         spans: () => kept,

@@ -156,7 +156,10 @@ const passes = (filter: Questions.Filter) => (span: StoredSpan): boolean => {
     (filter.text === undefined || textsOf(span).some((text) => Questions.lower(text).includes(filter.text!)))
 }
 
-const carries = (span: StoredSpan, key: string, value: string): boolean => span.attributes.has(key) && textOf(span.attributes.get(key)) === value
+const carries = (span: StoredSpan, key: string, value: string): boolean => {
+  const own = span.attributes.get(key)
+  return span.attributes.has(key) && (textOf(own) === value || (typeof own === "number" && /^-?[0-9]/.test(value) && Number(value) === own))
+}
 
 const textsOf = (span: StoredSpan): ReadonlyArray<string> =>
   [span.name, span.statusMessage ?? "", ...[...span.attributes].flatMap(([key, value]) => [key, textOf(value)])]
