@@ -39,7 +39,7 @@ const make = (seed: number, traces: number): ReadonlyArray<StoredSpan> => {
 
 const extra = (n: number, i: number): ReadonlyArray<readonly [string, unknown]> =>
   n % 19 === 0
-    ? [["quo\"te\\\n", "line\nfeed\t\"quoted\" {not: json}, [1]"], ["empty", ""], ["list", ["a", 1, null, { deep: [] }]], ["number", 1.5e300], ["größe", "Ünïcode 🎉"], ["n", i]]
+    ? [["quo\"te\\\n", "line\nfeed\t\"quoted\" {not: json}, [1]"], ["empty", ""], ["list", ["a", 1, null, { deep: [] }]], ["number", 15_000_000_000.25], ["größe", "Ünïcode 🎉"], ["n", i]]
     : []
 
 const span = ({ serviceName: _, ...rest }: StoredSpan): SpanData => rest
