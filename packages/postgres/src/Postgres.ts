@@ -133,10 +133,11 @@ const history = (config: PostgresConfig, store: Store.Store): Effect.Effect<Cont
       () => new PostgresConfigError({ field: "connection", message: "postgres.connection cannot be used: check the URL" })
     )
     const options = { names: config.names, readers, timeout: config.readTimeout + 1_000 }
+    const live = yield* makeLive(config)
     return Context.make(MetricsHistory, quietMetrics(History.metrics(options))).pipe(
-      Context.add(TraceHistory, quietTraces(History.traces({ ...options, writer: store.withSession }))),
+      Context.add(TraceHistory, quietTraces(History.traces({ ...options, writer: store.withSession, live }))),
       Context.add(Storage, quietStorage(makeStorage(store))),
-      Context.add(Live, yield* makeLive(config))
+      Context.add(Live, live)
     )
   })
 
@@ -194,6 +195,7 @@ const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] 
     getRecentTraces: (query) => quietly(history.getRecentTraces(query)),
     searchTraces,
     streamTraces: TraceQuestions.stream(searchTraces),
+    liveTraces: history.liveTraces,
     operations: (query) => quietly(history.operations(query)),
     dependencies: (query) => quietly(history.dependencies(query)),
     latency: (query) => quietly(history.latency(query)),
@@ -216,6 +218,7 @@ const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { ge
     getRecentTraces: () => off,
     searchTraces: () => off,
     streamTraces: () => Stream.fromEffect(off),
+    liveTraces: Stream.fromEffect(off),
     operations: () => off,
     dependencies: () => off,
     latency: () => off,

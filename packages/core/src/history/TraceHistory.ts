@@ -213,6 +213,11 @@ export class TraceHistory extends Context.Service<TraceHistory, {
   readonly searchTraces: (query?: SearchTracesQuery) => Effect.Effect<TracePage, HistoryError>
   /** All pages of `searchTraces`, fetched as they are read; `limit` is the size of a page. */
   readonly streamTraces: (query?: SearchTracesQuery) => Stream.Stream<TraceSummary, HistoryError>
+  /**
+   * The traces for which something was stored since the stream began, as they are then: again with each part that comes. It may
+   * miss some when thousands come in a moment; a search finds them.
+   */
+  readonly liveTraces: Stream.Stream<TraceSummary, HistoryError>
   /** Rate, errors and duration per operation. */
   readonly operations: (query?: OperationsQuery) => Effect.Effect<ReadonlyArray<OperationSummary>, HistoryError>
   /** Which service calls which. */

@@ -5,8 +5,10 @@ import { type Sql, sqlNames } from "../internal/names.ts"
 import { int4, text, texts, uuids } from "../internal/parameters.ts"
 import { clean } from "../internal/json.ts"
 import type { Row } from "../internal/session.ts"
+import type { Live } from "../Live.ts"
 import { type Deleter, deleteTraces } from "../spans/deletion.ts"
 import { type Ask, asking, type HistoryOptions } from "./ask.ts"
+import { liveTraces } from "./liveTraces.ts"
 import { Parameters, passing, type Searchable } from "./spanSql.ts"
 import { spanOf, traceById } from "./traceById.ts"
 import { dependencies, differences, latency, operations } from "./traceFigures.ts"
@@ -14,6 +16,8 @@ import { dependencies, differences, latency, operations } from "./traceFigures.t
 export interface TraceHistoryOptions extends HistoryOptions {
   /** A connection for writing, for `deleteTraces`. */
   readonly writer: Deleter
+  /** What tells of new rows, for `liveTraces`. */
+  readonly live: Live["Service"]
 }
 
 export const traces = (options: TraceHistoryOptions): TraceHistory["Service"] => {
@@ -49,6 +53,7 @@ export const traces = (options: TraceHistoryOptions): TraceHistory["Service"] =>
       }),
     searchTraces,
     streamTraces: TraceQuestions.stream(searchTraces),
+    liveTraces: liveTraces(ask, t, options.live, (ids) => Effect.map(summariesOf(ask, t, ids), (found) => [...found.values()])),
     operations: (query = {}) =>
       Effect.flatMap(TraceQuestions.filter(query, { open: false }), (filter) =>
         operations(ask, t, filter, TraceQuestions.clamped(query.limit, 1, 1_000, 100))),
@@ -192,7 +197,7 @@ const search = (
     const page = found.slice(0, limit)
     if (page.length === 0) return { traces: [], cursor: undefined }
     const ids = page.map((row) => String(row["id"]))
-    const summaries = new Map((yield* ask(summariesSql(t), [texts(ids), uuids(ids)])).map((row) => [String(row["id"]), summaryOf(row)]))
+    const summaries = yield* summariesOf(ask, t, ids)
     const last = page.at(-1)!
     return {
       // A trace deleted or expired in between is left out.
@@ -216,6 +221,9 @@ const searchSql = (t: Sql, parameters: Parameters, { after, filter, limit, order
     from (select trace_id, ${key} as key from ${spans} s group by trace_id) k
     where ${next} order by key ${direction}, trace_id limit ${parameters.add(int4(limit + 1), "int4")}`
 }
+
+const summariesOf = (ask: Ask, t: Sql, ids: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, TraceSummary>, HistoryError> =>
+  Effect.map(ask(summariesSql(t), [texts(ids), uuids(ids)]), (rows) => new Map(rows.map((row) => [String(row["id"]), summaryOf(row)])))
 
 /** `$1` ids as text, `$2` the same as uuids: the index of hot rows is on the text. */
 const summariesSql = (t: Sql): string =>

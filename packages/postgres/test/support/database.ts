@@ -11,6 +11,8 @@ import * as Lane from "../../src/internal/Lane.ts"
 import * as Session from "../../src/internal/session.ts"
 import * as Store from "../../src/internal/Store.ts"
 import type { Names, PostgresConfig } from "../../src/PostgresConfig.ts"
+import { make as makeLive } from "../../src/Live.ts"
+import type { Deleter } from "../../src/spans/deletion.ts"
 import * as History from "../../src/PostgresHistory.ts"
 import * as Metrics from "../../src/PostgresMetrics.ts"
 import * as Spans from "../../src/PostgresSpans.ts"
@@ -114,9 +116,11 @@ export const historyOf = (
   target: Session.Target,
   names: Names
 ): Effect.Effect<MetricsHistory["Service"] & TraceHistory["Service"], never, Scope.Scope> =>
-  Effect.map(Effect.orDie(Session.makeReaders(target, { connections: 2, statementTimeout: 10_000 })), (readers) => {
+  Effect.gen(function*() {
+    const readers = yield* Effect.orDie(Session.makeReaders(target, { connections: 2, statementTimeout: 10_000 }))
     const options = { names, readers, timeout: 11_000 }
-    return { ...History.metrics(options), ...History.traces({ ...options, writer: (use) => Effect.acquireUseRelease(Session.open(target, 60_000), use, (session) => session.close) }) }
+    const writer: Deleter = (use) => Effect.acquireUseRelease(Session.open(target, 60_000), use, (session) => session.close)
+    return { ...History.metrics(options), ...History.traces({ ...options, writer, live: yield* makeLive(configOf(target, names)) }) }
   })
 
 export const Requests = MetricDefinition.counter("http_requests_total", { help: "Requests", labelNames: ["method", "status"] })

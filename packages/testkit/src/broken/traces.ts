@@ -1,6 +1,7 @@
 import { TraceHistory } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import type { Breakage } from "./index.ts"
 
 type History = TraceHistory["Service"]
@@ -24,6 +25,9 @@ export const traces: Readonly<Record<string, Breakage>> = {
   })),
   "a summary adds up the whole trace": history((inner) => ({
     searchTraces: (query) => Effect.map(inner.searchTraces(query), (page) => ({ ...page, traces: page.traces.map((one) => ({ ...one, spanCount: 1 })) }))
+  })),
+  "a live reader hears of a trace that is stored while it listens": history((inner) => ({
+    liveTraces: Stream.map(inner.liveTraces, (summary) => ({ ...summary, spanCount: 1 }))
   })),
   "operations count spans and failures": history((inner) => ({
     operations: (query) => Effect.map(inner.operations(query), (all) => all.map((one) => ({ ...one, errorCount: 0 })))

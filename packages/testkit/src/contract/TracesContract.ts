@@ -1,6 +1,7 @@
 import { type HistoryError, type SpanFilter, type TraceDeletion, TraceHistory, type Tracer } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { equal, type Law, LawBroken } from "./Law.ts"
 import { SpansProbe } from "./SpansContract.ts"
@@ -100,6 +101,22 @@ export const laws: ReadonlyArray<Law<TraceHistory | SpansProbe | Tracer>> = [
     yield* equal("start", summary?.startTime, stored?.spans[0]?.startTime)
     yield* equal("recent", (yield* answer(history.getRecentTraces({ status: "ERROR", limit: 1_000 }))).some(({ traceId }) => traceId === trace), true)
     yield* equal("not recent and well", (yield* answer(history.getRecentTraces({ status: "OK", limit: 1_000 }))).some(({ traceId }) => traceId === trace), false)
+  }),
+  law("a live reader hears of a trace that is stored while it listens", function*(history, settle) {
+    const heard = yield* Effect.forkChild(
+      answer(Stream.runCollect(Stream.take(Stream.filter(history.liveTraces, ({ name }) => name === "law live"), 1))),
+      { startImmediately: true }
+    )
+    // Until it listens, what is stored may come before it.
+    for (let n = 0; n < 50 && heard.pollUnsafe() === undefined; n++) {
+      yield* record("law live")
+      yield* settle
+      yield* Effect.sleep("100 millis")
+    }
+    yield* equal("heard", (yield* Effect.timeoutOrElse(Fiber.join(heard), {
+      duration: "10 seconds",
+      orElse: () => Effect.fail(new LawBroken({ message: "nothing was heard within 10 seconds" }))
+    })).map(({ spanCount }) => spanCount), [2])
   }),
   law("operations count spans and failures", function*(history, settle) {
     for (let n = 0; n < 5; n++) yield* record("law operations", {}, n < 2)

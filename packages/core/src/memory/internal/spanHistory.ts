@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { Deleted, Dependency, OperationSummary, StoredSpan, TraceHistory, TraceSummary } from "../../history/TraceHistory.ts"
 import * as Figures from "../../history/TraceFigures.ts"
 import * as Questions from "../../history/TraceQuestions.ts"
@@ -55,6 +56,18 @@ export const make = (memory: SpanMemory): TraceHistory["Service"] => {
       }),
     searchTraces,
     streamTraces: Questions.stream(searchTraces),
+    liveTraces: Stream.unwrap(Effect.sync(() => {
+      const seen = new WeakSet(memory.spans())
+      return Stream.fromIterableEffectRepeat(Effect.delay(
+        Effect.sync(() => {
+          const fresh = memory.spans().filter((span) => !seen.has(span))
+          for (const span of fresh) seen.add(span)
+          const byId = Map.groupBy(memory.spans(), (span) => span.traceId)
+          return [...new Set(fresh.map((span) => span.traceId))].map((id) => summarise(byId.get(id)!))
+        }),
+        "100 millis"
+      ))
+    })),
     operations: (query = {}) =>
       Effect.map(Questions.filter(query, { open: false }), (filter) =>
         [...Map.groupBy(passing(filter), (span) => JSON.stringify([span.serviceName, span.name, span.kind])).values()]
