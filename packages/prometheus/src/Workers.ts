@@ -8,6 +8,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { MessagePort, Worker } from "node:worker_threads"
+import type { Registry } from "prom-client"
 import { expositionOf } from "./internal/expositionOf.ts"
 import { Pages } from "./internal/Pages.ts"
 import { isGauge, type Rule } from "./internal/workers/Merged.ts"
@@ -29,6 +30,8 @@ export interface PrimaryOptions {
   readonly deadline?: Duration.Input
   /** Time between two questions to the workers while nobody asks for a page: what a worker that is killed can lose. Default 1 second. */
   readonly interval?: Duration.Input
+  /** A prom-client registry of the primary's own: its metrics appear on the page. */
+  readonly registry?: Registry
   /** Adds `…_created` to OpenMetrics pages. Default `false`. */
   readonly createdTimestamps?: boolean
   /** Name of the backend in reports. Default `"prometheus"`. */
@@ -120,7 +123,11 @@ const makePrimary = (options: PrimaryOptions) =>
       Effect.sync(() => Ports.onClusterWorker((worker) => primary.join(Ports.clusterWorker(worker)))),
       (stop) => Effect.sync(stop)
     )
-    const pages = new Pages(telemetry, { families: primary.families, createdTimestamps })
+    const pages = new Pages(telemetry, {
+      families: primary.families,
+      registries: options.registry === undefined ? [] : [options.registry],
+      createdTimestamps
+    })
     yield* telemetry.register({
       name,
       kind: "prometheus",

@@ -3,11 +3,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Scope, Stream } from "effect"
 import * as fc from "fast-check"
 import { MessageChannel, Worker as Thread } from "node:worker_threads"
+import { Counter, Registry } from "prom-client"
 import { Workers } from "../src/node.ts"
 import { parseOpenMetrics } from "./support/parseOpenMetrics.ts"
 import { type ParsedPage, parseText } from "./support/parseText.ts"
 import { ended, fork, page, randomRestarts, ready, reason, tell, total, workerFile } from "./support/cluster.ts"
 import type { Order } from "./support/clusterWorker.ts"
+
+/** A machine that stalls must not look like a worker that hangs. */
+const patient = { deadline: "30 seconds" } as const
 
 describe("a cluster of real processes", () => {
   it.live("counts rise and are the truth through random restarts of four workers", () => randomRestarts({ seed: 7, steps: 16, restarts: 4 }), 120_000)
@@ -60,7 +64,7 @@ describe("threads", () => {
       yield* Effect.promise(() => second.terminate())
       const last = yield* page
       assert.deepStrictEqual([total(last, "work_total"), total(last, "level"), total(last, "busy")], [31, undefined, undefined])
-    }).pipe(Effect.scoped, Effect.provide(Workers.layerPrimary({ rules: { level: "max" } }))), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(Workers.layerPrimary({ ...patient, rules: { level: "max" } }))), 60_000)
 })
 
 /** A worker in this process, at the other end of a channel. */
@@ -93,7 +97,7 @@ describe("the rules", () => {
       yield* one.end
       const show = ({ samples }: ParsedPage) => samples.filter(({ name }) => name === "level").map(({ labels, value }) => [labels["obs_worker"], value])
       return [show(now), show(after), show(yield* page)]
-    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(options))))
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary({ ...patient, ...options }))))
 
   const cases: ReadonlyArray<readonly [Workers.Rule, ReadonlyArray<unknown>]> = [
     ["sum", [[[undefined, 5]], [[undefined, 3]], []]],
@@ -118,7 +122,7 @@ describe("the rules", () => {
         metrics.incrementCounterUnsafe("a_total", 1)
         assert.strictEqual(total(yield* page, "a_total"), 1)
         assert.match((yield* reason)!, /a_total is a counter, for which there is no rule max/)
-      }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary({ rules: { a_total: "max" } }))))
+      }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary({ ...patient, rules: { a_total: "max" } }))))
     }).pipe(Effect.scoped))
 
   it.live("a process that is no worker is told so", () =>
@@ -157,7 +161,7 @@ describe("what workers say", () => {
               const now = parseText(body)
               for (const [kind, value] of truth) assert.strictEqual(total(now, "work_total", kind === "" ? {} : { kind }) ?? 0, kind === "" ? [...truth.values()].reduce((a, b) => a + b, 0) : value)
               assert.strictEqual(total(now, "work_seconds_sum") ?? 0, observed)
-            }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary())), Effect.runPromise)
+            }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(patient))), Effect.runPromise)
         ),
         { numRuns: 30 }
       )
@@ -192,14 +196,14 @@ describe("what workers say", () => {
       const now = yield* page
       assert.strictEqual(total(now, "work_total"), 2)
       assert.match((yield* reason)!, /worker 1 sent a report that cannot be read.*worker 1 declares work_total with another type/)
-    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary({ deadline: "200 millis" })))))
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(patient)))))
 
   it.live("is told in full to every primary, and once to each", () =>
     Effect.gen(function*() {
       const { port1, port2 } = new MessageChannel()
       const primary = (scope: Scope.Scope) =>
         Effect.gen(function*() {
-          const context = yield* Layer.buildWithScope(Layer.fresh(Workers.layerPrimary()), scope)
+          const context = yield* Layer.buildWithScope(Layer.fresh(Workers.layerPrimary(patient)), scope)
           const { attach } = Context.get(context, Workers.WorkerPages)
           yield* attach(port1).pipe(Scope.provide(scope))
           yield* attach(port1).pipe(Scope.provide(scope))
@@ -234,7 +238,7 @@ describe("what workers say", () => {
         yield* worker.end
       }
       assert.strictEqual(total(yield* page, "work_total"), lives)
-    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary()))))
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(patient)))))
 
   it.live("adds up two layers at one end of a channel", () =>
     Effect.gen(function*() {
@@ -253,7 +257,7 @@ describe("what workers say", () => {
         while (total(now, "work_total") !== 2 * (i + 1)) now = yield* page
         assert.strictEqual(total(now, "level"), 2 * i)
       }
-    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary()))))
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(patient)))))
 
   it.live("goes on where it was when a series ends and comes back", () =>
     Effect.gen(function*() {
@@ -273,7 +277,7 @@ describe("what workers say", () => {
       count("a")
       count("b")
       assert.deepStrictEqual([total(yield* page, "work_total", { kind: "a" }), total(yield* page, "work_total", { kind: "b" })], [2, 2])
-    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary()))))
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(patient)))))
 
   it.live("keeps the budget of series, with exact totals, however many workers come and go", () =>
     Effect.gen(function*() {
@@ -290,11 +294,14 @@ describe("what workers say", () => {
       assert.match((yield* reason)!, /past the budget share one series: work_total/)
     }).pipe(
       Effect.scoped,
-      Effect.provide(Layer.fresh(Workers.layerPrimary()).pipe(Layer.provide(ObservabilityConfig.layer({ metrics: { maxSeriesPerMetric: 50 } }))))
+      Effect.provide(Layer.fresh(Workers.layerPrimary(patient)).pipe(Layer.provide(ObservabilityConfig.layer({ metrics: { maxSeriesPerMetric: 50 } }))))
     ))
 
-  it.live("brings exemplars along", () =>
-    Effect.gen(function*() {
+  it.live("brings exemplars along, beside the primary's own registry", () => {
+    const registry = new Registry()
+    const theirs = new Counter({ name: "theirs_total", help: "Theirs", registers: [registry] })
+    theirs.inc(3)
+    return Effect.gen(function*() {
       const { register } = yield* Telemetry
       yield* register({ name: "spans", kind: "test", onSpan: () => {}, report: () => ({ name: "spans", kind: "test", status: "up", reason: undefined, signals: [] }) })
       const worker = yield* local
@@ -305,5 +312,7 @@ describe("what workers say", () => {
       const { body } = yield* (yield* Exposition).render("application/openmetrics-text")
       const { samples } = parseOpenMetrics(yield* Stream.mkString(Stream.decodeText(body)))
       assert.deepStrictEqual(samples.flatMap(({ exemplar, labels }) => exemplar === undefined ? [] : [[labels["le"], exemplar.labels["trace_id"], exemplar.value]]), [["0.5", traceId, 0.3]])
-    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary()))))
+      assert.strictEqual(samples.find(({ name }) => name === "theirs_total")?.value, 3)
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary({ ...patient, registry }))))
+  })
 })
