@@ -109,14 +109,16 @@ describe("exemplars", () => {
       const { metrics, store } = fresh()
       const reader = store.frames()
       yield* Effect.gen(function*() {
-        for (let i = 0; i < 12_000; i++) yield* metrics.observeHistogram(Latency, 0.05, { route: `/${i}` })
+        for (let i = 0; i < 15_000; i++) yield* metrics.observeHistogram(Latency, 0.05, { route: `/${i}` })
       }).pipe(Effect.withSpan("op"))
       const family = store.family("latency_seconds")!
-      assert.strictEqual(family.series.length, 12_000)
-      assert.strictEqual(family.series.filter((series) => family.exemplar(series, 0) !== undefined).length, 10_000)
+      assert.strictEqual(family.series.length, 15_000)
+      const held = family.series.filter((series) => family.exemplar(series, 0) !== undefined).length
+      assert.isAtLeast(held, 10_000)
+      assert.isAtMost(held, 12_500)
       assert.isUndefined(family.exemplar(family.series[0]!, 0))
       assert.isDefined(family.exemplar(family.series.at(-1)!, 0))
-      assert.strictEqual(reader.take(0, 1).exemplars.length, 10_000)
+      assert.strictEqual(reader.take(0, 1).exemplars.length, held)
     }))
 
   it.effect("point at recorded spans of the hub, anew every fifteen seconds", () =>

@@ -81,7 +81,7 @@ export class EffectMetrics {
         else this.users.set(slot, users)
         const { type } = family.definition
         if (slot.index < 0 || (type !== "upDownCounter" && type !== "gauge")) continue
-        if (users === 0) this.store.retire(family, new Set([slot]))
+        if (users === 0) this.store.retire(family, slot)
         else if (type === "upDownCounter") this.store.add(family, slot, -Number(mirror.before.get(key) ?? 0))
       }
     }

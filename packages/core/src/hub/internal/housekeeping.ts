@@ -9,11 +9,16 @@ const passesPerReport = 4
 /** What the store needs done now and then; runs as long as the hub. */
 export const housekeeping = (store: Registry): Effect.Effect<never> => {
   let passes = 0
-  const pass = Effect.suspend(() => {
-    store.maintain()
+  const report = Effect.suspend(() => {
     if (++passes % passesPerReport !== 0) return Effect.void
     const line = store.closeCardinalityWindow()
     return line === undefined ? Effect.void : Effect.logWarning(line)
+  })
+  /** The program runs between the turns of a pass. */
+  const pass = Effect.suspend(() => {
+    const turns = store.maintain()
+    const turn: Effect.Effect<void> = Effect.suspend(() => turns.next().done === true ? Effect.void : Effect.andThen(Effect.yieldNow, turn))
+    return Effect.andThen(turn, report)
   })
   return Effect.sleep(maintenanceInterval).pipe(
     Effect.andThen(pass),

@@ -8,6 +8,10 @@ interface Leaving {
   readonly stamp: number
 }
 
+/** Series looked at in one go, and what one that ends counts for: less than a millisecond of work. */
+const slice = 8_192
+const costOfEnd = 32
+
 /** The series of one kind, in order of creation; their numbers are in typed arrays of subclasses, at the same positions. */
 export abstract class Column {
   series: Array<Slot> = []
@@ -47,39 +51,65 @@ export abstract class Column {
 
   /** Gives up the places of the series retired up to number `stamp`; all others move together. Returns those that went. */
   compact(stamp: number): ReadonlyArray<Slot> {
-    const gone = new Set(this.gone(stamp))
-    const keep = Uint32Array.from(Array.from(this.series.keys()).filter((at) => !gone.has(at)))
+    const gone = Float64Array.from(this.gone(stamp)).sort()
     const went = Array.from(gone, (at) => this.series[at]!)
     if (went.length === 0) return went
-    const moved = new Map<number, number>()
-    keep.forEach((from, to) => moved.set(from, to))
+    const { series } = this
+    const keep = new Uint32Array(series.length - gone.length)
+    let n = 0
+    let next = 0
+    for (let at = 0; at < series.length; at++) {
+      if (at === gone[next]) next++
+      else keep[n++] = at
+    }
     this.move(keep)
     this.noted = gather(this.noted, keep)
     this.changed = gather(this.changed, keep)
-    this.series = Array.from(keep, (from) => this.series[from]!)
-    this.listed = []
-    this.series.forEach((slot, to) => {
+    const staying = new Array<Slot>(n)
+    for (let to = 0; to < n; to++) {
+      const slot = staying[to] = series[keep[to]!]!
       if (slot.index >= 0) slot.index = to
-    })
-    this.leaving = this.leaving.filter((one) => one.stamp > stamp).map((one) => ({ at: moved.get(one.at)!, stamp: one.stamp }))
+    }
+    this.series = staying
+    this.listed = []
+    // Those that left later have moved by as many places as were given up before them.
+    const before = (at: number) => {
+      let low = 0
+      let high = gone.length
+      while (low < high) {
+        const middle = (low + high) >>> 1
+        if (gone[middle]! < at) low = middle + 1
+        else high = middle
+      }
+      return low
+    }
+    this.leaving = this.leaving.filter((one) => one.stamp > stamp).map((one) => ({ at: one.at - before(one.at), stamp: one.stamp }))
     return went
   }
 
-  /** Sweep number `sweep`: hands over each living series with the number of the sweep that saw it written last. */
-  sweep(sweep: number, visit: (slot: Slot, written: number) => void): void {
-    const { series } = this
-    if (this.noted.length < series.length) {
-      const room = series.length * 2
-      this.noted = resized(this.noted, room, NaN)
-      this.changed = resized(this.changed, room)
-    }
-    for (let at = 0; at < series.length; at++) {
+  /**
+   * Sweep number `sweep`: hands over each living series with the number of the sweep that saw it written last, and is told whether it
+   * ended. Yields now and then.
+   */
+  *sweep(sweep: number, visit: (slot: Slot, written: number) => boolean): Generator<void> {
+    let spent = slice
+    for (let at = 0; at < this.series.length; at++) {
+      if (spent++ >= slice) {
+        spent = 0
+        if (at > 0) yield
+        if (this.noted.length < this.series.length) {
+          const room = this.series.length * 2
+          this.noted = resized(this.noted, room, NaN)
+          this.changed = resized(this.changed, room)
+        }
+      }
       const activity = this.activity(at)
       if (activity !== this.noted[at]) {
         this.noted[at] = activity
         this.changed[at] = sweep
       }
-      if (series[at]!.index >= 0) visit(series[at]!, this.changed[at]!)
+      const slot = this.series[at]!
+      if (slot.index >= 0 && visit(slot, this.changed[at]!)) spent += costOfEnd
     }
   }
 

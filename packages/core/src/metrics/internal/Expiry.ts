@@ -25,23 +25,20 @@ export class Expiry {
     this.paged = this.sweeps
   }
 
-  /** Those to be retired, by family. */
-  sweep(columns: ReadonlyArray<Column>, familyOf: (slot: Slot) => Family | undefined): ReadonlyMap<Family, ReadonlySet<Slot>> {
+  /** Hands over those to be retired. Yields now and then. */
+  *sweep(columns: ReadonlyArray<Column>, familyOf: (slot: Slot) => Family | undefined, retire: (family: Family, slot: Slot) => void): Generator<void> {
     const now = ++this.sweeps
-    const expired = new Map<Family, Set<Slot>>()
     for (const column of columns) {
-      column.sweep(now, (slot, written) => {
+      yield* column.sweep(now, (slot, written) => {
         const idle = now - written
-        if (idle < this.sweepsToLive) return
+        if (idle < this.sweepsToLive) return false
         // What a page has not shown since it was written is kept for it.
-        if (this.paged !== undefined && this.paged < written && idle < patience * this.sweepsToLive) return
+        if (this.paged !== undefined && this.paged < written && idle < patience * this.sweepsToLive) return false
         const family = familyOf(slot)
-        if (family === undefined || !family.expires(slot)) return
-        const slots = expired.get(family)
-        if (slots === undefined) expired.set(family, new Set([slot]))
-        else slots.add(slot)
+        if (family === undefined || !family.expires(slot)) return false
+        retire(family, slot)
+        return true
       })
     }
-    return expired
   }
 }

@@ -26,8 +26,6 @@ export const otherValue = "_OTHER"
 export class Family implements MetricFamily, Owner {
   /** What it is called and looks like for those who read. */
   definition: MetricDefinition
-  /** Replaced when some are taken out: who goes through it in turns keeps the list he began with. */
-  series: Array<Slot> = []
   /** What those who record have. */
   source: MetricDefinition
   /** What records may go in; `undefined` when the values come from elsewhere and records into it would mix with them. */
@@ -52,6 +50,9 @@ export class Family implements MetricFamily, Owner {
   private recent: Slot | undefined
   private recentValues: ReadonlyArray<string> = []
   private finds = 0
+  private list: Array<Slot> = []
+  /** How many of the list were retired. */
+  private retired = 0
   private single: Slot | undefined
   private overflow: Slot | undefined
   /** What series had counted before they were retired and came back. */
@@ -77,6 +78,15 @@ export class Family implements MetricFamily, Owner {
       : this.names.map((name) => Object.hasOwn(literals, name) ? new Set(literals[name]) : undefined)
     this.epoch = registry.epoch
     this.root = new Branch(this, undefined, "")
+  }
+
+  /** Another list after some were retired: who goes through it in turns keeps the one he began with. */
+  get series(): ReadonlyArray<Slot> {
+    if (this.retired > 0) {
+      this.list = this.list.filter((slot) => slot.index >= 0)
+      this.retired = 0
+    }
+    return this.list
   }
 
   /** The series of these labels, made when it is new; never fails. */
@@ -252,7 +262,7 @@ export class Family implements MetricFamily, Owner {
   }
 
   private get full(): boolean {
-    return this.series.length >= this.maxSeries || (this.registry.full && !this.own)
+    return this.list.length - this.retired >= this.maxSeries || (this.registry.full && !this.own)
   }
 
   private spill(values: ReadonlyArray<string>): Slot {
@@ -282,7 +292,7 @@ export class Family implements MetricFamily, Owner {
       slot.resume(before.createdAt)
       ;(this.bases ??= new Map()).set(slot, before)
     }
-    this.series.push(slot)
+    this.list.push(slot)
     return slot
   }
 
@@ -294,18 +304,18 @@ export class Family implements MetricFamily, Owner {
     return slot !== this.single && slot !== this.overflow && (this.definition.type !== "upDownCounter" || this.value(slot) === 0)
   }
 
-  /** Takes series out; what they counted is remembered. Their last values stay in the columns for those who read frames. */
-  retire(slots: ReadonlySet<Slot>): void {
-    for (const slot of slots) {
-      this.registry.totals.keep(slot, this.totalsOf(slot))
-      this.bases?.delete(slot)
-      if (slot === this.single) this.single = undefined
-      else prune(this.root, slot.ownValues, 0)
-      if (slot === this.overflow) this.overflow = undefined
+  /** Takes a series out; what it counted is remembered. Its last values stay in the columns for those who read frames. */
+  retire(slot: Slot): void {
+    this.registry.totals.keep(slot, this.totalsOf(slot))
+    this.bases?.delete(slot)
+    if (slot === this.single) this.single = undefined
+    else prune(this.root, slot.ownValues, 0)
+    if (slot === this.overflow) this.overflow = undefined
+    if (slot === this.recent) {
+      this.recent = undefined
+      this.recentValues = []
     }
-    this.recent = undefined
-    this.recentValues = []
-    this.series = this.series.filter((slot) => !slots.has(slot))
+    this.retired++
   }
 
   private totalsOf(slot: Slot): Totals {

@@ -86,21 +86,26 @@ export class Histograms extends Column {
   protected move(keep: Uint32Array): void {
     const { series } = this
     const offsets = new Uint32Array(Math.max(16, keep.length * 2))
-    const places: Array<number> = []
-    keep.forEach((from, to) => {
-      offsets[to] = places.length
-      for (let i = 0; i <= series[from]!.definition.buckets!.length; i++) places.push(this.offsets[from]! + i)
-    })
-    const buckets = Uint32Array.from(places)
-    const due = new Uint8Array(Math.max(16, buckets.length * 2))
-    // All are due again that may ever be: the window is opened before a compaction.
-    buckets.forEach((from, to) => {
-      due[to] = this.due[from]!
-    })
+    let used = 0
+    for (let to = 0; to < keep.length; to++) {
+      offsets[to] = used
+      used += series[keep[to]!]!.definition.buckets!.length + 1
+    }
+    const buckets = new Uint32Array(used)
+    const due = new Uint8Array(Math.max(16, used * 2))
+    for (let to = 0; to < keep.length; to++) {
+      const shift = this.offsets[keep[to]!]! - offsets[to]!
+      const end = to + 1 < keep.length ? offsets[to + 1]! : used
+      for (let at = offsets[to]!; at < end; at++) {
+        buckets[at] = at + shift
+        // All are due again that may ever be: the window is opened before a compaction.
+        due[at] = this.due[at + shift]!
+      }
+    }
     this.buckets = gather(this.buckets, buckets)
     this.due = due
     this.offsets = offsets
-    this.used = buckets.length
+    this.used = used
     this.sums = gather(this.sums, keep)
     this.mins = gather(this.mins, keep, NaN)
     this.maxs = gather(this.maxs, keep, NaN)

@@ -191,12 +191,10 @@ export class Registry extends Catalogue implements MetricStore {
     this.takenBuckets = []
   }
 
-  /** Takes series of one family out; frames still carry their last values, once to each reader. */
-  retire(family: Family, slots: ReadonlySet<Slot>): void {
-    const column = this.columnOf(family.definition.type)
-    family.retire(slots)
-    this.retirements++
-    for (const slot of slots) column.retire(slot, this.retirements)
+  /** Takes a series out; frames still carry its last values, once to each reader. */
+  retire(family: Family, slot: Slot): void {
+    family.retire(slot)
+    this.columnOf(family.definition.type).retire(slot, ++this.retirements)
   }
 
   /** The series of these labels ends: readers get its last value, and a later record begins a new one. `false` when there is none. */
@@ -204,15 +202,17 @@ export class Registry extends Catalogue implements MetricStore {
     const family = this.lookUp(metric)
     const slot = family?.known(labels)
     if (family === undefined || slot === undefined) return false
-    this.retire(family, new Set([slot]))
+    this.retire(family, slot)
     return true
   }
 
-  /** What is due every `maintenanceInterval`. */
-  maintain(): void {
+  /** What is due every `maintenanceInterval`, in turns of a millisecond or so; a compaction is one turn. */
+  *maintain(): Generator<void> {
     this.openExemplarWindow()
-    const expired = this.expiry?.sweep(this.columns, (slot) => this.family(slot.definition.name))
-    if (expired !== undefined) for (const [family, slots] of expired) this.retire(family, slots)
+    if (this.expiry !== undefined) {
+      yield* this.expiry.sweep(this.columns, (slot) => this.family(slot.definition.name), (family, slot) => this.retire(family, slot))
+      yield
+    }
     this.compact()
   }
 

@@ -57,7 +57,7 @@ export const registerGauge = Effect.fnUntraced(function*<R>(
   }
   /** What is read no more has no value any more. */
   const end = (which: (slot: Slot) => boolean): void => {
-    for (const [slot, family] of slots) if (slot.index >= 0 && which(slot)) registry.retire(family, new Set([slot]))
+    for (const [slot, family] of slots) if (slot.index >= 0 && which(slot)) registry.retire(family, slot)
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => end(() => true)))
   if (!Effect.isEffect(read)) {
