@@ -45,6 +45,12 @@ describe("a real Prometheus", () => {
     assert.isBelow(p95, 2.5)
   })
 
+  it("sees what the process itself does", async () => {
+    for (const query of ["process_cpu_seconds_total", "nodejs_heap_size_used_bytes", "sum(effect_fibers_ended_total)"]) {
+      assert.isAbove(await eventually(query, () => prometheus.value(query)), 0)
+    }
+  })
+
   it("promtool finds nothing to refuse on the page", () => {
     const { status, stderr, stdout } = spawnSync("promtool", ["check", "metrics"], { input: page, encoding: "utf8" })
     // 3 is lint: an opinion, not a parse error.

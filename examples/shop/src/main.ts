@@ -1,4 +1,5 @@
 import { connectionProblem, Diagnostics, ObservabilityConfig, Telemetry } from "@effect-observability/core"
+import { RuntimeMetrics } from "@effect-observability/instrument/node"
 import { EmbeddedServer, Postgres } from "@effect-observability/postgres"
 import { Prometheus } from "@effect-observability/prometheus"
 import { NodeHttpClient, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
@@ -54,11 +55,11 @@ const shop = (url: Redacted.Redacted<string>, port: number) => {
     postgres: { flushInterval: 1 }
   })
 
-  // Who listens: Prometheus and PostgreSQL, side by side.
-  const observability = Layer.mergeAll(
-    Prometheus.layer(),
-    Postgres.layer({ connection: url })
-  ).pipe(Layer.provide(settings))
+  // Who listens: Prometheus and PostgreSQL, side by side. What the process itself does is told to both.
+  const observability = RuntimeMetrics.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(Prometheus.layer(), Postgres.layer({ connection: url }))),
+    Layer.provide(settings)
+  )
 
   const tables = Layer.effectDiscard(
     Effect.catchTag(createTables, "SqlError", (error) =>
