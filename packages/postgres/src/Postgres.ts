@@ -107,6 +107,7 @@ const make = (options: PostgresOptions) =>
           service: telemetry.resource.service,
           retentionDays: config.retentionDays
         }),
+        select: options.spans,
         policy: { maxAttempts: Infinity, maxBackoff, batchSize: config.batchSize, flushInterval: config.flushInterval }
       })
       : undefined

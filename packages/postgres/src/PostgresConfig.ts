@@ -1,4 +1,4 @@
-import { identifierProblem, type ObservabilitySettings } from "@effect-observability/core"
+import { identifierProblem, type ObservabilitySettings, type SpanSelection } from "@effect-observability/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -29,6 +29,8 @@ export interface PostgresOptions {
   readonly flushInterval?: Duration.Input
   /** Spans per batch, 1 to 100,000; a statement takes at most 10,000. */
   readonly batchSize?: number
+  /** Which of the kept spans go here; what is left out is counted in this backend's ledger. Default all. */
+  readonly spans?: SpanSelection
   /**
    * `false`: a commit does not wait for the server's disk. Up to about a second of telemetry may then be lost when the server
    * crashes; nothing is doubled or corrupted. Default `true`.

@@ -5,6 +5,13 @@ import { readList, readOne, type Settable, write } from "../propagation/internal
 /** Headers, message properties or anything else that carries strings from one process to the next. */
 export type Carrier = Record<string, string>
 
+/**
+ * A carrier as the environment of a process to start: `TRACEPARENT`, `X_B3_TRACEID`. That process reads it with `Tracer.continueFrom` of its
+ * own environment.
+ */
+export const toEnvironment = (carrier: Carrier): Record<string, string> =>
+  Object.fromEntries(Object.entries(carrier).map(([key, value]) => [key.toUpperCase().replaceAll("-", "_"), value]))
+
 /** What a `traceparent` says. Ids are lower-case hex. */
 export interface SpanContext {
   readonly traceId: string

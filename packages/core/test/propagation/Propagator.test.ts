@@ -6,7 +6,7 @@ import * as Baggage from "../../src/propagation/Baggage.ts"
 import * as Propagator from "../../src/propagation/Propagator.ts"
 import * as Targets from "../../src/propagation/Targets.ts"
 import * as Tracestate from "../../src/propagation/Tracestate.ts"
-import { TraceState } from "../../src/tracing/Propagation.ts"
+import { toEnvironment, TraceState } from "../../src/tracing/Propagation.ts"
 import * as Tracer from "../../src/tracing/Tracer.ts"
 import { recording } from "../tracing/support.ts"
 
@@ -71,6 +71,9 @@ describe("several formats", () => {
       assert.strictEqual(Context.get(found.span!.annotations, TraceState), "foo=1")
       assert.strictEqual(found.baggage.get("tenant")?.value, "a b")
     }
+    const environment = toEnvironment(written)
+    assert.deepStrictEqual(Object.keys(environment), ["TRACEPARENT", "TRACESTATE", "BAGGAGE", "B3", "X_B3_TRACEID", "X_B3_SPANID", "X_B3_SAMPLED"])
+    assert.deepStrictEqual(idsOf(all.extract(environment)), [trace, span, true])
     const lists = all.extract({ traceparent: header, tracestate: ["a=1", "b=2"], baggage: ["a=1", "b=2"] })
     assert.strictEqual(Context.get(lists.span!.annotations, TraceState), "a=1,b=2")
     assert.strictEqual(lists.baggage.size, 2)
