@@ -12,18 +12,18 @@ const day = 24 * hour
 const midnight = 1_790_000_000_000 - (1_790_000_000_000 % day)
 const days = 3
 
-/** Two processes over three days, a flush every five minutes; the second ends in the middle of the second day. */
+/** Two processes over three days, a flush every ten minutes; the second ends in the middle of the second day. */
 const makeFleet = (random: Random): ReadonlyArray<readonly [MetricFrame, ...Array<MetricFrame>]> =>
   [days * day, 1.5 * day].map((until) => {
     const maker = new Series4()
     const frames: Array<MetricFrame> = []
-    for (let at = 0; at < until; at += 5 * minute) {
+    for (let at = 0; at < until; at += 10 * minute) {
       const happened = ["a", "b", "c"].flatMap((one): ReadonlyArray<Happening> => [
         { metric: Requests, labels: { method: one, status: "200" }, value: random.int(0, 50) },
         { metric: Depth, labels: { queue: one }, value: random.int(-100, 1_000) / 10 },
         { metric: Latency, labels: { route: one }, observed: Array.from({ length: random.int(0, 4) }, () => random.int(1, 2_000) / 1_000) }
       ])
-      frames.push(maker.frame(midnight + at, midnight + at + 5 * minute, happened))
+      frames.push(maker.frame(midnight + at, midnight + at + 10 * minute, happened))
     }
     return frames as [MetricFrame, ...Array<MetricFrame>]
   })
@@ -72,18 +72,18 @@ layer(Database.layer, { excludeTestServices: true, timeout: "60 seconds" })("lon
           }
         })
       // Hot, and cut anyhow; then from hours, days and roll-ups.
-      yield* compare(hour, 2 * day, [hour, 7 * minute])
+      yield* compare(hour, 2 * day, [hour, 13 * minute])
       yield* packAt(target, names, midnight + 2 * day + 2 * hour)
-      yield* compare(hour, 3 * day, [10 * minute, hour])
+      yield* compare(hour, 3 * day, [30 * minute])
       yield* packAt(target, names, midnight + 30 * day)
-      const long = compare(day, 3 * day, [10 * minute, hour, 6 * hour, day])
+      const long = compare(day, 3 * day, [20 * minute, 6 * hour, day])
       yield* long
       yield* compare(hour, 4 * hour, [7 * minute])
       // The samples have reached the end of their retention.
       for (const table of ["obs_metric_pack", "obs_metric_segment"]) yield* ask(target, `delete from ${names.schema}.${table}`)
       yield* long
       yield* ask(target, `delete from ${names.schema}.obs_rollup_minute`)
-      yield* compare(day, 3 * day, [hour, 6 * hour, day], coarse)
+      yield* compare(day, 3 * day, [hour, day], coarse)
       yield* ask(target, `delete from ${names.schema}.obs_rollup_hour`)
       yield* compare(day, 3 * day, [day], coarse)
     }))
