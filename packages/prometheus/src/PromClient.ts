@@ -58,8 +58,9 @@ const labelsOf = (
   constants: ReadonlyArray<readonly [string, string]>
 ): Record<string, string> => {
   const labels: Record<string, string> = {}
+  const values = series.labelValues
   labelNames.forEach((label, i) => {
-    const value = series.labelValues[i]!
+    const value = values[i] ?? ""
     if (value !== "") labels[label] = value.toWellFormed()
   })
   for (const [label, value] of constants) if (value !== "") labels[label] = value.toWellFormed()

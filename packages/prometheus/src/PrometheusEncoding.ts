@@ -1,4 +1,4 @@
-import type { Exemplar, MetricFamily, Series } from "@effect-observability/core"
+import type { Exemplar, MetricDefinition, MetricFamily, Series } from "@effect-observability/core"
 import type { FamilyHead, OpenFamily, PageFamilies } from "./internal/PageFamilies.ts"
 import { canonical, contentTypes, escapeLabel, isLabelName, number } from "./internal/text.ts"
 
@@ -78,7 +78,8 @@ export class PrometheusEncoding {
 
   private textOf(family: MetricFamily): FamilyText {
     let text = this.texts.get(family)
-    if (text === undefined) {
+    // A family may get more labels while the program runs.
+    if (text === undefined || text.definition !== family.definition) {
       text = new FamilyText(this.exposedName(family), family, this.constants)
       this.texts.set(family, text)
     }
@@ -90,6 +91,7 @@ export class PrometheusEncoding {
 class FamilyText {
   readonly head: FamilyHead
   readonly family: MetricFamily
+  readonly definition: MetricDefinition.MetricDefinition
   /** Whether all its label names may stand on a page. */
   readonly valid: boolean
   /** `le="0.5"} ` of every bucket, `quantile="0.5"} ` of every quantile. */
@@ -103,6 +105,7 @@ class FamilyText {
   constructor(name: string, family: MetricFamily, constants: ReadonlyArray<readonly [string, string]>) {
     const { buckets, help, labelNames, unit } = family.definition
     this.family = family
+    this.definition = family.definition
     this.head = { name, type: typeOf(family), help, unit }
     this.valid = labelNames.every(isLabelName)
     this.constants = constants.filter(([label]) => !labelNames.includes(label))
@@ -125,12 +128,13 @@ class FamilyText {
   }
 
   private labelsOf(series: Series): string {
-    const names = this.family.definition.labelNames
+    const { labelNames: names } = this.definition
+    const values = series.labelValues
     const parts: Array<string> = []
     const add = (name: string, value: string) => {
       if (value !== "") parts.push(parts.length === 0 ? "{" : ",", name, "=\"", escapeLabel(value), "\"")
     }
-    for (let i = 0; i < names.length; i++) add(names[i]!, series.labelValues[i]!)
+    for (let i = 0; i < names.length; i++) add(names[i]!, values[i] ?? "")
     for (const [name, value] of this.constants) add(name, value)
     if (parts.length === 0) return ""
     parts.push("}")

@@ -1,6 +1,6 @@
 import { Exposition, MetricDefinition, MetricsRecorder, ObservabilityConfig, StandardMetrics, Telemetry } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Effect, Fiber, Layer, Metric, Stream } from "effect"
 import * as fc from "fast-check"
 import { Prometheus } from "../src/index.ts"
 import { differences, expectedSamples, hostileMetric, record, sampleKey } from "./support/hostile.ts"
@@ -59,6 +59,21 @@ describe("the page", () => {
     }).pipe(Effect.provide(
       Prometheus.layer().pipe(Layer.provide(ObservabilityConfig.layer({ metrics: { prefix: "app", defaultLabels: { team: "a\"b\\c\nd" } } })))
     )))
+
+  it.effect("follows a metric of Effect that gets a label the whole page has already", () =>
+    Effect.gen(function*() {
+      const requests = Metric.counter("requests_total", { incremental: true })
+      const read = Effect.map(page, (body) =>
+        parseText(body).samples.filter(({ name }) => name === "requests_total").map(({ labels, value }) => [labels["env"], labels["path"], value]))
+      yield* Metric.update(Metric.withAttributes(requests, { path: "/" }), 1)
+      assert.deepStrictEqual(yield* read, [["prod", "/", 1]])
+      yield* Metric.update(Metric.withAttributes(requests, { path: "/", env: "test" }), 1)
+      // A metric's own label wins, an absent one is absent.
+      assert.deepStrictEqual(yield* read, [[undefined, "/", 1], ["test", "/", 1]])
+    }).pipe(
+      Effect.provide(Prometheus.layer().pipe(Layer.provide(ObservabilityConfig.layer({ metrics: { defaultLabels: { env: "prod" } } })))),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    ))
 
   it.effect("survives whatever names, labels, helps and values arrive, and keeps every value in both formats", () =>
     Effect.promise(() =>

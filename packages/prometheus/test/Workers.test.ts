@@ -1,6 +1,6 @@
 import { Exposition, MetricDefinition, MetricsRecorder, ObservabilityConfig, Telemetry } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Metric, Scope, Stream } from "effect"
 import * as fc from "fast-check"
 import { MessageChannel, Worker as Thread } from "node:worker_threads"
 import { Counter, Registry } from "prom-client"
@@ -86,6 +86,7 @@ describe("the rules", () => {
 
   const levels = (options: Workers.PrimaryOptions) =>
     Effect.gen(function*() {
+      const rule = options.rules?.["level"]
       const one = yield* local
       const other = yield* local
       one.metrics.setGaugeUnsafe(Level, 3, { worker: "x" })
@@ -95,15 +96,15 @@ describe("the rules", () => {
       yield* other.end
       const after = yield* page
       yield* one.end
-      const show = ({ samples }: ParsedPage) => samples.filter(({ name }) => name === "level").map(({ labels, value }) => [labels["obs_worker"], value])
+      const show = ({ samples }: ParsedPage) => samples.filter(({ labels, name }) => name === "level" && (rule !== "perWorker" || labels["exported_worker"] === "x")).map(({ labels, value }) => [labels["worker"], value])
       return [show(now), show(after), show(yield* page)]
     }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary({ ...patient, ...options }))))
 
   const cases: ReadonlyArray<readonly [Workers.Rule, ReadonlyArray<unknown>]> = [
-    ["sum", [[[undefined, 5]], [[undefined, 3]], []]],
-    ["max", [[[undefined, 3]], [[undefined, 3]], []]],
-    ["min", [[[undefined, 2]], [[undefined, 3]], []]],
-    ["last", [[[undefined, 2]], [[undefined, 2]], [[undefined, 2]]]],
+    ["sum", [[["x", 5]], [["x", 3]], []]],
+    ["max", [[["x", 3]], [["x", 3]], []]],
+    ["min", [[["x", 2]], [["x", 3]], []]],
+    ["last", [[["x", 2]], [["x", 2]], [["x", 2]]]],
     ["perWorker", [[["0", 3], ["1", 2]], [["0", 3]], []]]
   ]
   for (const [rule, wanted] of cases) {
@@ -257,6 +258,38 @@ describe("what workers say", () => {
         while (total(now, "work_total") !== 2 * (i + 1)) now = yield* page
         assert.strictEqual(total(now, "level"), 2 * i)
       }
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(patient)))))
+
+  it.live("may have labels that others, or it itself, did not have", () =>
+    Effect.gen(function*() {
+      const one = yield* local
+      const other = yield* local
+      const sum = (labels: Record<string, string>) => Effect.map(page, (now) => total(now, "work_total", labels))
+      one.metrics.incrementCounterUnsafe("work_total", 1, { kind: "a" })
+      assert.strictEqual(yield* sum({ kind: "a" }), 1)
+      other.metrics.incrementCounterUnsafe("work_total", 2, { zone: "z", kind: "a" })
+      assert.strictEqual(yield* sum({ kind: "a", zone: "z" }), 2)
+      other.metrics.incrementCounterUnsafe("work_total", 4, { kind: "a", zone: "" })
+      one.metrics.incrementCounterUnsafe("work_total", 8, { kind: "a" })
+      const now = yield* page
+      assert.deepStrictEqual(
+        now.samples.filter(({ name }) => name === "work_total").map(({ labels, value }) => [labels["zone"], value]),
+        [[undefined, 13], ["z", 2]]
+      )
+      // Effect's own metrics get labels while they run.
+      const registry = new Map()
+      const thread = yield* Layer.build(Layer.fresh(Workers.layerThread({ port: other.port })).pipe(Layer.provide(Layer.succeed(Metric.MetricRegistry, registry))))
+      const requests = Metric.counter("requests_total", { incremental: true })
+      const update = (attributes: Record<string, string>) => Metric.update(Metric.withAttributes(requests, attributes), 1).pipe(Effect.provideService(Metric.MetricRegistry, registry))
+      const read = Effect.map(page, ({ samples }) => samples.filter(({ name }) => name === "requests_total").map(({ labels, value }) => [labels["a"], labels["b"], value]))
+      yield* update({ a: "x" })
+      while ((yield* read).length !== 1) yield* Effect.sleep("10 millis")
+      yield* update({ a: "x" })
+      yield* update({ a: "x", b: "y" })
+      while ((yield* read).length !== 2) yield* Effect.sleep("10 millis")
+      assert.deepStrictEqual(yield* read, [["x", undefined, 2], ["x", "y", 1]])
+      assert.isDefined(thread)
+      assert.isUndefined(yield* reason)
     }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(patient)))))
 
   it.live("goes on where it was when a series ends and comes back", () =>

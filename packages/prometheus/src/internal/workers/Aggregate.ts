@@ -54,21 +54,17 @@ export class Aggregate {
       this.byName.set(definition.name, made)
       return made
     }
-    const theirs = known.definition.labelNames.slice(0, definition.labelNames.length)
-    const extra = known.rule === "perWorker" ? 1 : 0
     const same = known.definition.type === definition.type &&
-      known.definition.labelNames.length === definition.labelNames.length + extra &&
-      equal(theirs, definition.labelNames) &&
       equal(known.definition.buckets ?? [], definition.buckets ?? []) &&
       equal(Object.keys(known.definition.objectives ?? {}), Object.keys(definition.objectives ?? {}))
     if (same) return known
-    this.tell(`${from} declares ${definition.name} with another type, labels or buckets than others: its values are left out`)
+    this.tell(`${from} declares ${definition.name} with another type or buckets than others: its values are left out`)
     return undefined
   }
 
-  find(family: MergedFamily, labelValues: ReadonlyArray<string>, contributor: Contributor, createdAt: number): MergedSeries {
+  find(family: MergedFamily, places: ReadonlyArray<number>, values: ReadonlyArray<string>, contributor: Contributor, createdAt: number): MergedSeries {
     const before = family.series.length
-    const series = family.find(labelValues, contributor, createdAt, this.count >= this.options.maxSeries)
+    const series = family.find(places, values, contributor, createdAt, this.count >= this.options.maxSeries)
     this.count += family.series.length - before
     return series
   }
@@ -84,7 +80,7 @@ export class Aggregate {
 export class Source implements Contributor {
   readonly label: string
   private readonly aggregate: Aggregate
-  private readonly families = new Map<number, MergedFamily | undefined>()
+  private readonly families = new Map<number, { readonly family: MergedFamily; readonly places: ReadonlyArray<number> }>()
   private readonly series = new Map<number, { readonly family: MergedFamily; readonly series: MergedSeries }>()
 
   constructor(aggregate: Aggregate, label: string) {
@@ -95,14 +91,18 @@ export class Source implements Contributor {
   /** Takes in a report. It came from another process: what it cannot read is told and left out, and nothing is thrown. */
   accept(report: Report): void {
     try {
-      for (const { definition, id } of report.families) this.families.set(id, this.aggregate.family(definitionOf(definition), `worker ${this.label}`))
+      for (const { definition: note, id } of report.families) {
+        const definition = definitionOf(note)
+        const family = this.aggregate.family(definition, `worker ${this.label}`)
+        if (family !== undefined) this.families.set(id, { family, places: family.places(definition.labelNames) })
+      }
       for (const { createdAt, family: id, id: number, labelValues } of report.series) {
-        const family = this.families.get(id)
-        if (family !== undefined) {
-          const values = labelValues.map(String)
-          if (values.length !== family.definition.labelNames.length - (family.rule === "perWorker" ? 1 : 0)) throw new Error("a series has too many or too few labels")
-          this.series.set(number, { family, series: this.aggregate.find(family, values, this, Number(createdAt)) })
-        }
+        const known = this.families.get(id)
+        if (known === undefined) continue
+        const { family, places } = known
+        const values = labelValues.map(String)
+        if (values.length !== places.length) throw new Error("a series has too many or too few labels")
+        this.series.set(number, { family, series: this.aggregate.find(family, places, values, this, Number(createdAt)) })
       }
       for (const [id, ...figures] of report.values) this.add(id, figures.map(Number))
       for (const exemplar of report.exemplars) this.show(exemplar)

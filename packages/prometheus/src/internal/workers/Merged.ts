@@ -17,7 +17,8 @@ export class MergedSeries implements Series {
   /** -1 once it left the page. */
   index = 0
   readonly definition: MetricDefinition.MetricDefinition
-  readonly labelValues: ReadonlyArray<string>
+  /** Grows when the family gets more labels. */
+  readonly labelValues: Array<string>
   readonly createdAt: number
   /** Increases added up: a counter's total; a histogram's buckets and sum; a summary's count and sum. */
   readonly totals: Float64Array
@@ -29,7 +30,7 @@ export class MergedSeries implements Series {
   /** By bucket, a counter's at 0. */
   exemplars: Array<Exemplar | undefined> = []
 
-  constructor(definition: MetricDefinition.MetricDefinition, labelValues: ReadonlyArray<string>, createdAt: number) {
+  constructor(definition: MetricDefinition.MetricDefinition, labelValues: Array<string>, createdAt: number) {
     this.definition = definition
     this.labelValues = labelValues
     this.createdAt = createdAt
@@ -45,9 +46,16 @@ export const isGauge = ({ type }: MetricDefinition.MetricDefinition): boolean =>
 /** Stands for every label value past the budget: totals stay exact. */
 const overflow = "_overflow"
 
-/** One metric of the page. */
+/** The label that tells workers apart; a label of that name is moved, as Prometheus moves those of a target. */
+const workerLabel = "worker"
+const movedLabel = "exported_worker"
+
+/** Most labels of one metric: those of all its definitions together. */
+const maxLabels = 64
+
+/** One metric of the page. Who declares it with other labels than others leaves theirs empty. */
 export class MergedFamily implements MetricFamily {
-  readonly definition: MetricDefinition.MetricDefinition
+  definition: MetricDefinition.MetricDefinition
   readonly rule: Rule
   series: ReadonlyArray<MergedSeries> = []
   /** Whether label sets had to share a series. */
@@ -57,25 +65,41 @@ export class MergedFamily implements MetricFamily {
   private readonly maxSeries: number
 
   constructor(declared: MetricDefinition.MetricDefinition, rule: Rule, maxSeries: number) {
-    this.definition = rule === "perWorker"
-      ? new MetricDefinition.MetricDefinition({ ...declared, labelNames: [...declared.labelNames, workerLabel(declared)] })
-      : declared
+    this.definition = new MetricDefinition.MetricDefinition({ ...declared, labelNames: rule === "perWorker" ? [workerLabel] : [] })
     this.rule = rule
     this.maxSeries = maxSeries
     this.quantiles = Object.keys(declared.objectives ?? {}).map(Number).sort((a, b) => a - b)
+    this.places(declared.labelNames)
+  }
+
+  /** Where labels stand here; those that are new get a place. Throws when there are too many of them. */
+  places(labelNames: ReadonlyArray<string>): ReadonlyArray<number> {
+    const names = labelNames.map((label) => this.rule === "perWorker" && label === workerLabel ? movedLabel : label)
+    const known = this.definition.labelNames
+    const added = names.filter((name, i) => !known.includes(name) && names.indexOf(name) === i)
+    if (known.length + added.length > maxLabels) throw new Error(`${this.definition.name} would have more than ${maxLabels} labels`)
+    if (added.length > 0) {
+      this.definition = new MetricDefinition.MetricDefinition({ ...this.definition, labelNames: [...known, ...added] })
+      for (const series of this.series) for (const _ of added) series.labelValues.push("")
+    }
+    return names.map((name) => this.definition.labelNames.indexOf(name))
   }
 
   /** The series a contributor's values go to; `full` says that the page may hold no more of them. */
-  find(labelValues: ReadonlyArray<string>, { label }: Contributor, createdAt: number, full: boolean): MergedSeries {
-    const values = this.rule === "perWorker" ? [...labelValues, label] : labelValues
-    const key = JSON.stringify(values)
+  find(places: ReadonlyArray<number>, values: ReadonlyArray<string>, { label }: Contributor, createdAt: number, full: boolean): MergedSeries {
+    const labelValues = this.definition.labelNames.map(() => "")
+    if (this.rule === "perWorker") labelValues[0] = label
+    places.forEach((place, i) => {
+      labelValues[place] = values[i]!
+    })
+    const key = keyOf(labelValues)
     const known = this.byLabels.get(key)
     if (known !== undefined) return known
-    if ((full || this.series.length >= this.maxSeries) && values.length > 0 && !values.every((value) => value === overflow)) {
+    if ((full || this.series.length >= this.maxSeries) && labelValues.length > 0 && !values.every((value) => value === overflow)) {
       this.overflowed = true
-      return this.find(labelValues.map(() => overflow), { label: overflow }, createdAt, full)
+      return this.find(places, values.map(() => overflow), { label: overflow }, createdAt, full)
     }
-    const made = new MergedSeries(this.definition, values, createdAt)
+    const made = new MergedSeries(this.definition, labelValues, createdAt)
     this.byLabels.set(key, made)
     // Pushed in place: a page being made has a copy.
     ;(this.series as Array<MergedSeries>).push(made)
@@ -89,7 +113,7 @@ export class MergedFamily implements MetricFamily {
     if (gone.length === 0) return
     for (const series of gone) {
       series.index = -1
-      this.byLabels.delete(JSON.stringify(series.labelValues))
+      this.byLabels.delete(keyOf(series.labelValues))
     }
     this.series = this.series.filter(({ index }) => index >= 0)
   }
@@ -137,8 +161,5 @@ export class MergedFamily implements MetricFamily {
   }
 }
 
-const workerLabel = ({ labelNames }: MetricDefinition.MetricDefinition): string => {
-  let label = "worker"
-  while (labelNames.includes(label)) label = `obs_${label}`
-  return label
-}
+/** The same before and after the family got more labels. */
+const keyOf = (labelValues: ReadonlyArray<string>): string => JSON.stringify(labelValues.slice(0, labelValues.findLastIndex((value) => value !== "") + 1))

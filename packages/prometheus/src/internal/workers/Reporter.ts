@@ -1,4 +1,4 @@
-import type { Exemplar, MetricFamily, MetricStore, Series } from "@effect-observability/core"
+import type { Exemplar, MetricDefinition, MetricFamily, MetricStore, Series } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import { type ExemplarNote, type FamilyNote, type Figure, figure, noteOf, type Report, type SeriesNote } from "./protocol.ts"
 
@@ -35,7 +35,8 @@ const blank = (): Draft => ({ families: [], series: [], values: [], exemplars: [
 /** Tells what changed in a store since it was last asked, in messages of bounded size and short turns. */
 export class Reporter {
   private readonly store: MetricStore
-  private readonly families = new Map<MetricFamily, number>()
+  /** By definition: a family that gets more labels has another one. */
+  private readonly families = new Map<MetricDefinition.MetricDefinition, number>()
   private readonly entries = new Map<Series, Entry>()
   private readonly ended = new Map<string, Entry>()
   private ids = 0
@@ -94,11 +95,12 @@ export class Reporter {
   }
 
   private meet(family: MetricFamily, series: Series): Entry {
-    let id = this.families.get(family)
+    const { definition } = family
+    let id = this.families.get(definition)
     if (id === undefined) {
       id = ++this.ids
-      this.families.set(family, id)
-      this.draft.families.push({ id, definition: noteOf(family.definition) })
+      this.families.set(definition, id)
+      this.draft.families.push({ id, definition: noteOf(definition) })
     }
     const key = keyOf(series)
     // One that began anew is another one; one that goes on has been reported up to its old total.
@@ -171,7 +173,9 @@ export class Reporter {
   }
 }
 
-const keyOf = ({ createdAt, definition, labelValues }: Series): string => JSON.stringify([definition.name, createdAt, ...labelValues])
+/** Absent labels do not count: there may be more of them later. */
+const keyOf = ({ createdAt, definition: { labelNames, name }, labelValues }: Series): string =>
+  JSON.stringify([name, createdAt, ...labelValues.flatMap((value, i) => value === "" ? [] : [labelNames[i], value])])
 
 const isGauge = ({ definition: { type } }: MetricFamily): boolean => type === "gauge" || type === "upDownCounter"
 
