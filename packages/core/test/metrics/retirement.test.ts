@@ -97,6 +97,17 @@ describe("a series that ends", () => {
     assert.strictEqual(requests!.value(requests!.series[0]!), 16)
   })
 
+  it("is found as it was recorded: cut, outside its literals, with a label left out", () => {
+    const { metrics, store } = fresh()
+    const Orders = MetricDefinition.counter("orders_total", { help: "x", labelNames: ["channel", "shop"], labelValues: { channel: ["web"] } })
+    const given = [{ channel: "web", shop: "x".repeat(5_000) }, { channel: "fax", shop: "a" }, { channel: "web" }]
+    for (const labels of given) metrics.incrementCounterUnsafe(Orders, 1, labels as never)
+    const refusals = store.refusals()
+    for (const labels of given) assert.isTrue(store.remove(Orders, labels as never))
+    assert.deepStrictEqual(store.family("orders_total")!.series, [])
+    assert.deepStrictEqual(store.refusals(), refusals)
+  })
+
   it("a reader that is closed holds nothing back", () => {
     const { metrics, store } = fresh()
     const idle = store.frames()

@@ -148,33 +148,32 @@ export class Family implements MetricFamily, Owner {
   }
 
   private miss(labels: Labels | undefined): Slot {
-    const { kept, names, registry } = this
-    const values: Array<string> = []
+    const refuse = (reason: string) => this.registry.refuse(reason, this.definition)
+    const values = this.valuesOf(labels, refuse)
     let known = 0
-    for (let i = 0; i < names.length; i++) {
-      if (has(labels, names[i]!)) known++
-      let value = read(labels, names[i]!)
-      if (!this.whole && !kept.includes(i)) continue
+    for (const name of this.names) if (has(labels, name)) known++
+    if (countKeys(labels) > known) refuse("unknown_label")
+    return this.at(values)
+  }
+
+  /** The values that tell the series of these labels apart; `slip` hears of each that had to be put right. */
+  private valuesOf(labels: Labels | undefined, slip: (reason: string) => void): ReadonlyArray<string> {
+    return this.kept.map((i) => {
+      const name = this.names[i]!
+      let value = read(labels, name) ?? this.registry.ambientValue(name)
       if (value === undefined) {
-        value = registry.ambientValue(names[i]!)
-        if (value === undefined) {
-          if (this.source.ambientLabels?.includes(names[i]!) !== true) registry.refuse("missing_label", this.definition)
-          value = ""
-        }
+        if (this.source.ambientLabels?.includes(name) !== true) slip("missing_label")
+        return ""
       }
       if (value.length > maxLabelLength) {
-        registry.refuse("long_label", this.definition)
+        slip("long_label")
         value = cut(value, maxLabelLength)
       }
       const allowed = this.allowed?.[i]
-      if (allowed !== undefined && value !== "" && !allowed.has(value)) {
-        registry.refuse("unlisted_label_value", this.definition)
-        value = otherValue
-      }
-      values.push(value)
-    }
-    if (countKeys(labels) > known) registry.refuse("unknown_label", this.definition)
-    return this.at(values)
+      if (allowed === undefined || value === "" || allowed.has(value)) return value
+      slip("unlisted_label_value")
+      return otherValue
+    })
   }
 
   /** The series of these values, one for each label that tells series apart. */
@@ -208,7 +207,7 @@ export class Family implements MetricFamily, Owner {
 
   /** The series of these labels if there is one. */
   known(labels: Labels | undefined): Slot | undefined {
-    return this.walk(this.kept.map((i) => read(labels, this.names[i]!) ?? ""))
+    return this.walk(this.valuesOf(labels, () => {}))
   }
 
   private walk(values: ReadonlyArray<string>): Slot | undefined {
