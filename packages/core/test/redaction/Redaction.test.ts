@@ -100,7 +100,7 @@ describe("any text", () => {
   const fragments = [
     "eyJ", "eyJhbGciOiJIUzI1NiJ9.", "-----BEGIN ", "PRIVATE KEY-----", "-----END ", "Bearer ", "Basic ", "AKIA", "sk-", "ghp_", "xoxb-", "SG.", "4111", "1111 ", "4111-", "DE89", "GB82 WEST ",
     "@", "a@b", "a.b@c.d", "://", "https://", "a:b@", ":", "=", "?", "&", "%3D", "%26", "password", "password=", "\"token\":\"", "\\\"", "\\\\\\\"", "\"", "'", "{", "[", "}", "]", ";", ",", "\n", " ",
-    "--", "--password ", "password '", "identified by '", "/*", "*/", "$a$", "$$", "select ", " from ", "::", "1.2.3.4", "fe80:", ".", "-", "_", "x", "请", "\u0000", "\ud800"
+    "--", "--password ", "<", ">", "<password>", "=>", ":=", "%40", "a%40b.c", "password '", "identified by '", "/*", "*/", "$a$", "$$", "select ", " from ", "::", "1.2.3.4", "fe80:", ".", "-", "_", "x", "请", "\u0000", "\ud800"
   ]
 
   it("comes back in linear time, whatever it repeats", () => {

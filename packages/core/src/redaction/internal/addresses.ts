@@ -8,19 +8,19 @@ const maxDomain = 253
 /** Endings that are no top-level domains but suffixes of files: `icon@2x.png`. */
 const suffixes: ReadonlySet<string> = new Set(["png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "css", "js", "mjs", "ts", "tsx", "jsx", "json", "html", "map", "service", "local"])
 
-/** The e-mail address around the `@` at `at`: where it begins and ends. Needs a dotted domain that ends in letters. */
-export const email = (text: string, at: number, low: number): readonly [from: number, end: number] | undefined => {
+/** The e-mail address around the `@` (or `%40`, of `width` 3) at `at`: where it begins and ends. Needs a dotted domain that ends in letters. */
+export const email = (text: string, at: number, low: number, width = 1): readonly [from: number, end: number] | undefined => {
   let from = at
   while (from > low && at - from < maxLocal && isLocal(text.charCodeAt(from - 1))) from--
   while (from < at && text.charCodeAt(from) === dot) from++
   if (from === at) return undefined
-  // user%40host in a query, written once more: the sign before is part of the escape.
-  const last = Math.min(text.length, at + 1 + maxDomain)
-  let end = skip(text, at + 1, last, isDomain)
-  while (end > at && (text.charCodeAt(end - 1) === dot || text.charCodeAt(end - 1) === hyphen)) end--
+  const domain = at + width
+  const last = Math.min(text.length, domain + maxDomain)
+  let end = skip(text, domain, last, isDomain)
+  while (end > domain && (text.charCodeAt(end - 1) === dot || text.charCodeAt(end - 1) === hyphen)) end--
   let cut = end - 1
-  while (cut > at && text.charCodeAt(cut) !== dot) cut--
-  if (cut <= at + 1 || end - cut < 3) return undefined
+  while (cut > domain && text.charCodeAt(cut) !== dot) cut--
+  if (cut <= domain || end - cut < 3) return undefined
   for (let i = cut + 1; i < end; i++) if (!isLetter(text.charCodeAt(i))) return undefined
   if (suffixes.has(text.slice(cut + 1, end).toLowerCase())) return undefined
   // git@github.com:team/project.git is a place, not a person.

@@ -24,14 +24,36 @@ export const assigned = (text: string, at: number, width: number, low: number, i
   const equals = text.charCodeAt(at) !== colon
   const after = at + width
   const next = text.charCodeAt(after)
-  if (equals && width === 1 && (next === 61 || next === 62 || next === 126 || isComparing(text.charCodeAt(at - 1)))) return after
-  if (!equals && next === colon) return after + 1
+  if (equals && width === 1) {
+    // `:password => "x"` is an assignment where a text follows; `token => …` is code.
+    if (next === 62) return isQuoted(text, after + 1) ? assigned(text, at, 2, low, isSecret) : after + 1
+    if (next === 61 || next === 126 || isComparing(text.charCodeAt(at - 1))) return after
+  }
+  // `::` is no assignment, `:=` is one at its second sign.
+  if (!equals && (next === colon || next === 61)) return next === colon ? after + 1 : after
   const name = nameBefore(text, at, low)
   if (name === undefined || (!equals && isPlace(text, name, at))) return after
   const inQuery = equals && isQueryMark(text, name.from)
   const secret = isSecret(name.text) || (inQuery && inQueries.has(name.text.toLowerCase()))
   if (!secret && !(name.wide !== undefined && isSecret(name.wide))) return after
-  return value(text, after, { name: name.text, equals, inQuery, encoded: width > 1, listed: text.charCodeAt(name.before) === semicolon })
+  return value(text, after, { name: name.text, equals, inQuery, encoded: width > 2, listed: text.charCodeAt(name.before) === semicolon })
+}
+
+const isQuoted = (text: string, at: number): boolean => {
+  const c = text.charCodeAt(skip(text, at, Math.min(text.length, at + 8), isBlank))
+  return c === quote || c === doubleQuote
+}
+
+/** The text of an XML element whose opening tag ends at `at`: `<password>x</password>`. */
+export const element = (text: string, at: number, low: number, isSecret: (name: string) => boolean): Found => {
+  let open = at - 1
+  while (open >= low && at - open < maxName && text.charCodeAt(open) !== 60 && text.charCodeAt(open) !== 62) open--
+  const after = at + 1
+  if (open < low || text.charCodeAt(open) !== 60) return after
+  const end = skip(text, open + 1, at, (c) => isName(c) || c === colon)
+  if (end === open + 1 || !isSecret(text.slice(open + 1, end))) return after
+  const last = skip(text, after, text.length, (c) => c !== 60)
+  return last === after ? after : { from: after, end: last }
 }
 
 /** The value of a `--password value` that begins at `at`; with `=` it is an assignment like any other. */
@@ -176,7 +198,8 @@ interface Name {
 const nameBefore = (text: string, at: number, low: number): Name | undefined => {
   let end = at
   while (end > low && at - end < 8 && isBlank(text.charCodeAt(end - 1))) end--
-  while (end > low && at - end < 24 && isClosing(text.charCodeAt(end - 1))) end--
+  while (end > low && at - end < 24 && (isClosing(text.charCodeAt(end - 1)) || (end === at && text.charCodeAt(end - 1) === colon))) end--
+  while (end > low && at - end < 24 && isBlank(text.charCodeAt(end - 1))) end--
   let from = nameStart(text, end, low)
   if (from === end) return undefined
   // The figures of a percent escape are no part of the name: `%26token%3D`.

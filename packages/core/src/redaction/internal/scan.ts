@@ -1,5 +1,5 @@
 import { email, ipv4, ipv6 } from "./addresses.ts"
-import { assigned, flag, type Found } from "./assignments.ts"
+import { assigned, element, flag, type Found } from "./assignments.ts"
 import { isDigit, isHex, isToken, isUpper, isWord, skip } from "./chars.ts"
 import { card, iban } from "./numbers.ts"
 import { jwt, scheme, vendorKey } from "./tokens.ts"
@@ -21,6 +21,7 @@ const equals = 8
 const dash = 16
 const percent = 32
 const quote = 64
+const tag = 128
 
 /** What a character may be the sign of. A letter or digit is one only where a word begins. */
 const signs = new Uint8Array(128)
@@ -33,6 +34,7 @@ signs[61] = equals
 signs[45] = dash
 signs[37] = percent
 signs[39] = quote
+signs[62] = tag
 
 /**
  * A text with every secret in it replaced; the same string when there is none. One pass from left to right: at a sign (`@`, `=`, `://`,
@@ -124,11 +126,17 @@ class Scan {
         return isDone(text, i + 1) ? i + 1 + redacted.length : this.assignment(i, 1)
       case percent: {
         const escape = text.slice(i + 1, i + 3)
+        if (escape === "40" && this.wanted.emails) {
+          const found = email(text, i, this.from, 3)
+          if (found !== undefined) return this.replace(found[0], found[1])
+        }
         return escape === "3D" || escape === "3d" ? this.assignment(i, 3) : i + 1
       }
       case dash:
         if (text.charCodeAt(i + 1) !== 45) return i + 1
         return text.startsWith("-----BEGIN ", i) ? this.pem(i) : this.settle(flag(text, i, this.wanted.isSecret))
+      case tag:
+        return this.settle(element(text, i, this.from, this.wanted.isSecret))
       default:
         return this.afterKeyword(i)
     }
