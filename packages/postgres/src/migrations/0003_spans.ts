@@ -35,7 +35,9 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
     weights float8[], lost_attributes int4[], lost_events int4[], lost_links int4[],
     fixed text not null, names text[] not null, cols text[] not null, messages text, events text, links text, states text,
     keys int4[]) partition by range (ts)`,
-  ...mainColumns.map(([table, column]) => `alter table ${t[table]} alter column ${column} set storage main`),
+  ...(["trace_pack", "span_pack"] as const).map((table) =>
+    `alter table ${t[table]} ${inline[table].map((column) => `alter column ${column} set storage main`).join(", ")}`
+  ),
 
   // Which attributes have an index, and from which chunk on.
   `create table ${t.searchable} (key text primary key, since int8 not null)`,
@@ -112,11 +114,10 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
 ]
 
 /** Columns that are compressed where they are and leave the row only when it does not fit a page. */
-const mainColumns = [
-  ...["ids", "lanes", "operations", "roots", "ends", "errors", "times"].map((column) => ["trace_pack", column] as const),
-  ...["parts", "places", "parents", "strangers", "operations", "statuses", "weights", "names", "fixed", "messages", "states", "keys"]
-    .map((column) => ["span_pack", column] as const)
-]
+const inline = {
+  trace_pack: ["ids", "lanes", "operations", "roots", "ends", "errors", "times"],
+  span_pack: ["parts", "places", "parents", "strangers", "operations", "statuses", "weights", "names", "fixed", "messages", "states", "keys"]
+} as const
 
 /** Made anew by a later migration whenever they change. */
 const views = (t: Sql): ReadonlyArray<string> => [
