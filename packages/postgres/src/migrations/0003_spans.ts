@@ -12,6 +12,9 @@ import { writtenByHand } from "./spansByHand.ts"
  *
  * A text column of many values is a list of JSON texts, one a line; an empty line is no value. The first character says how:
  * `l` is followed by the lines, `d` by one character per value, a newline and the distinct lines (character 33 is the first).
+ *
+ * Attributes are `fixed` (members that all spans of the row share), then a text column `cols[i]` for each key `names[i]`; the
+ * column of the name `''` holds whole members, of keys that few spans have.
  */
 export const name = "spans"
 
@@ -68,7 +71,7 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
       select array_agg(('{' || concat_ws(',', nullif(fixed, ''), x.body) || '}')::jsonb order by g.i)
       from generate_series(1, n) as g(i)
       left join (
-        select v.i, string_agg(k.name || ':' || v.value, ',') as body
+        select v.i, string_agg(case when k.name = '' then v.value else k.name || ':' || v.value end, ',') as body
         from unnest(names, cols) as k(name, packed)
         cross join lateral unnest(${t.column}(k.packed)) with ordinality as v(value, i)
         where v.value is not null group by v.i) x on x.i = g.i);
@@ -107,7 +110,8 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
   // The attributes of one span, as JSON text, without unpacking those of the others.
   `create function ${t.attributes_at}(fixed text, names text[], cols text[], i int4) returns text language sql immutable parallel safe as $$
     select '{' || concat_ws(',', nullif(fixed, ''), (
-      select string_agg(c.name || ':' || ${t.entry}(c.packed, i), ',') from unnest(names, cols) as c(name, packed))) || '}' $$`,
+      select string_agg(case when c.name = '' then v.value else c.name || ':' || v.value end, ',')
+      from unnest(names, cols) as c(name, packed) cross join lateral (select ${t.entry}(c.packed, i) as value) v where v.value is not null)) || '}' $$`,
 
   ...views(t),
   ...writtenByHand(t)

@@ -249,6 +249,9 @@ const narrowed = (values: ReadonlyArray<bigint>, unit: bigint): readonly [Int32A
     : [null, BigInt64Array.from(scaled)]
 }
 
+/** A key that no more than one in so many spans has gets no column: a span of a thousand keys would make a thousand columns. */
+const sparse = 32
+
 /** Attributes by key: what all spans of the row share once, the rest a column each. */
 const packAttributes = (objects: ReadonlyArray<string>, searchable: ReadonlySet<string>): Pick<SpanPack, "fixed" | "names" | "cols" | "keys"> => {
   const columns = new Map<string, Array<string | undefined>>()
@@ -263,17 +266,28 @@ const packAttributes = (objects: ReadonlyArray<string>, searchable: ReadonlySet<
   const names: Array<string> = []
   const cols: Array<string> = []
   const keys = new Set<number>()
+  const rest: Array<string | undefined> = Array.from({ length: objects.length })
+  let rare = false
   for (const [key, values] of columns) {
     const distinct = new Set(values)
-    if (distinct.size === 1) fixed.push(`${key}:${values[0]}`)
-    else {
-      names.push(key)
-      cols.push(encodeColumn(values)!)
-    }
     const name = JSON.parse(key) as string
     if (searchable.has(name)) {
       for (const value of distinct) if (value !== undefined) keys.add(attributeHash(name, textOfJson(value)))
     }
+    if (distinct.size === 1) fixed.push(`${key}:${values[0]}`)
+    else if (!searchable.has(name) && values.filter((value) => value !== undefined).length <= values.length / sparse) {
+      rare = true
+      values.forEach((value, i) => {
+        if (value !== undefined) rest[i] = rest[i] === undefined ? `${key}:${value}` : `${rest[i]},${key}:${value}`
+      })
+    } else {
+      names.push(key)
+      cols.push(encodeColumn(values)!)
+    }
+  }
+  if (rare) {
+    names.push("")
+    cols.push(encodeColumn(rest)!)
   }
   return { fixed: fixed.join(","), names, cols, keys: keys.size === 0 ? null : Int32Array.from(keys) }
 }
