@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Schema, Scheduler, type Scope } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scheduler, Tracer as EffectTracer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Label, Memory, MemoryBackend, MetricDefinition, MetricsRecorder, ObservabilityConfig, Telemetry } from "../../src/index.ts"
+import { Label, Memory, MemoryBackend, MetricDefinition, MetricsRecorder, ObservabilityConfig, ObservabilityTracer, Telemetry, Tracer } from "../../src/index.ts"
 import * as MetricStore from "../../src/metrics/MetricStore.ts"
 import * as Recorder from "../../src/metrics/MetricsRecorder.ts"
 
@@ -83,6 +83,29 @@ describe("observe", () => {
       ends += sum("checkout_total")
     }
     assert.isAbove(ends, 40)
+  })
+
+  it("ends every span it opened, wherever it is interrupted", () => {
+    let opened = 0
+    for (let at = 1; at < 60; at++) {
+      let open = 0
+      const tracer = ObservabilityTracer.make({ active: () => true, now: () => 0, onEnd: () => { open-- } })
+      const span = tracer.span.bind(tracer)
+      tracer.span = (options) => {
+        open++
+        opened++
+        return span(options)
+      }
+      const store = MetricStore.make({ maxSeriesPerMetric: 10, maxSeries: 100, maxMetrics: 10, buckets: {} }, () => 0)
+      const metrics = Recorder.make(store, (name) => Tracer.withSpan(name))
+      const fiber = Effect.runForkWith(Context.make(EffectTracer.Tracer, tracer))(
+        metrics.observe(Checkout, Effect.forEach([1, 2, 3], () => Effect.void), { channel: "web" }),
+        { scheduler: interruptingAt(at) }
+      )
+      assert.isDefined(fiber.pollUnsafe())
+      assert.strictEqual(open, 0)
+    }
+    assert.isAbove(opened, 40)
   })
 
   it.effect("makes the span also when metrics are switched off", () =>

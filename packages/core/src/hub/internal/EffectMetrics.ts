@@ -4,8 +4,9 @@ import type { Family } from "../../metrics/internal/Family.ts"
 import type { Quantiles } from "../../metrics/internal/QuantileSketch.ts"
 import type { Registry } from "../../metrics/internal/Registry.ts"
 import type { Slot } from "../../metrics/internal/Slot.ts"
-import { MetricDefinition, MetricDefinitionError, type MetricType } from "../../metrics/MetricDefinition.ts"
+import { MetricDefinition, MetricDefinitionError } from "../../metrics/MetricDefinition.ts"
 import { type Attribute, attributesOf, nameOf, type Unit, unitOf } from "./effectNames.ts"
+import { boundsOf, objectivesOf, typeOf } from "./effectShapes.ts"
 
 type Metadata = Metric.Metric.Metadata<any, any>
 
@@ -127,7 +128,7 @@ export class EffectMetrics {
     if (this.metrics.has(key)) return undefined
     const other = this.names.get(name)
     if (other !== undefined && other !== key) {
-      this.metrics.set(key, undefined)
+      this.giveUp(key)
       this.store.report(`Effect's Metric ${quote(metadata.id)} would have the name "${name}", which another one (${quote(other)}) has: it is left out; rename one of them`)
       return undefined
     }
@@ -144,9 +145,17 @@ export class EffectMetrics {
     )
     if (family instanceof MetricDefinitionError) this.store.report(family.message)
     const made = family === undefined || family instanceof MetricDefinitionError ? undefined : { id: metadata.id, family, unit, bounds }
-    this.metrics.set(key, made)
-    if (made !== undefined) this.names.set(name, key)
+    if (made === undefined) this.giveUp(key)
+    else {
+      this.metrics.set(key, made)
+      this.names.set(name, key)
+    }
     return made
+  }
+
+  /** Does not try this metric again; names may come from data, so that not all can be remembered. */
+  private giveUp(key: string): void {
+    if (this.metrics.size < maxRemembered) this.metrics.set(key, undefined)
   }
 
   private bring(mirror: Mirror, state: any): void {
@@ -262,32 +271,13 @@ const wordLabel = "key"
 /** Stands for all words without a series; no word is a number. */
 const restKey = -1
 
+/** Most metrics remembered: those that are mirrored, of which the store has a limit of its own, and those given up. */
+const maxRemembered = 20_000
+
 const noQuantiles: Quantiles = { add: () => {}, quantile: () => NaN }
 
 const ownerKey = ({ id, type }: Metadata, attributes: ReadonlyArray<Attribute>): string =>
   JSON.stringify([type, id, attributes.map(({ label, value }) => [label, value])])
-
-const typeOf = (metadata: Metadata, state: any): MetricType => {
-  switch (metadata.type) {
-    case "Counter":
-      return state.incremental === true ? "counter" : "upDownCounter"
-    case "Frequency":
-      return "counter"
-    case "Gauge":
-      return "gauge"
-    case "Summary":
-      return "summary"
-    case "Histogram":
-      // Without bounds there is no bucket to fill: count and sum are all it has.
-      return boundsOf(state, unitOf(undefined)).length === 0 ? "summary" : "histogram"
-  }
-}
-
-const boundsOf = (state: Metric.HistogramState, unit: Unit): ReadonlyArray<number> =>
-  state.buckets.map(([bound]) => bound).filter((bound) => Number.isFinite(bound)).map((bound) => unit.convert(bound))
-
-const objectivesOf = (state: any): Readonly<Record<string, number>> =>
-  Object.fromEntries(Array.isArray(state.quantiles) ? state.quantiles.map(([q]: [number]) => [String(q), 0]) : [])
 
 const quote = (text: unknown): string => {
   const short = JSON.stringify(String(text))
