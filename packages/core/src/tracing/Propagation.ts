@@ -1,6 +1,6 @@
 import * as Context from "effect/Context"
 import * as EffectTracer from "effect/Tracer"
-import { readList, readOne, type Settable, write } from "../propagation/internal/carriers.ts"
+import { readList, readOne, type Settable, trimBlanks, write } from "../propagation/internal/carriers.ts"
 
 /** Headers, message properties or anything else that carries strings from one process to the next. */
 export type Carrier = Record<string, string>
@@ -120,5 +120,3 @@ export const inject = (carrier: Carrier | Settable, context: SpanContext, traces
   write(carrier, "traceparent", formatTraceparent(context))
   if (tracestate !== "") write(carrier, "tracestate", tracestate)
 }
-
-const trimBlanks = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, "")

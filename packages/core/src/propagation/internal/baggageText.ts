@@ -1,4 +1,5 @@
 import type { Baggage, BaggageEntry } from "../Baggage.ts"
+import { trimBlanks } from "./carriers.ts"
 
 /** What must be passed on at least (W3C Baggage, 3.3.2), and what we read and write at most. */
 const maxEntries = 64
@@ -28,13 +29,13 @@ export const parse = (header: string): Baggage => {
 
 const read = (text: string, out: Map<string, BaggageEntry>): void => {
   const [first, ...rest] = text.split(";")
-  const found = pair.exec(trim(first!))
+  const found = pair.exec(trimBlanks(first!))
   if (found === null) return
   const value = decoded(found[2]!)
   if (value === undefined) return
   let properties = ""
   for (const one of rest) {
-    const kept = trim(one)
+    const kept = trimBlanks(one)
     // A property that breaks a rule goes alone: the entry says enough without it.
     if (property.test(kept)) properties += `;${kept}`
   }
@@ -72,5 +73,3 @@ export const encode = (baggage: Baggage): string => {
   }
   return out
 }
-
-const trim = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, "")

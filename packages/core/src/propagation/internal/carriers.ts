@@ -67,3 +67,14 @@ const asTexts = (value: unknown): ReadonlyArray<string> => {
 }
 
 const maxRepeats = 64
+
+/** A text without the blanks and tabs around it (OWS of RFC 9110, 5.6.3). */
+export const trimBlanks = (text: string): string => {
+  let from = 0
+  let end = text.length
+  while (from < end && isBlank(text.charCodeAt(from))) from++
+  while (end > from && isBlank(text.charCodeAt(end - 1))) end--
+  return end - from === text.length ? text : text.slice(from, end)
+}
+
+const isBlank = (c: number): boolean => c === 32 || c === 9
