@@ -130,8 +130,9 @@ export class Source implements Contributor {
     const series = this.series.get(id)?.series
     if (series === undefined || !/^[0-9a-f]{32} [0-9a-f]{16}$/.test(`${exemplar.traceId} ${exemplar.spanId}`)) return
     const at = Math.max(bucket, 0)
-    if (!(at <= series.totals.length) || (series.exemplars[at]?.time ?? 0) > exemplar.time) return
-    series.exemplars[at] = exemplar
+    const exemplars = series.exemplars ??= []
+    if (!(at <= series.totals.length) || (exemplars[at]?.time ?? 0) > exemplar.time) return
+    exemplars[at] = exemplar
   }
 
   /** Lets go of series that ended, or of all of them. */

@@ -12,6 +12,9 @@ export interface Contributor {
   readonly label: string
 }
 
+const none: ReadonlyArray<number> = []
+const noValues = new Map<Contributor, number>()
+
 /** One series of the page, with what its contributors made of it. Counts stay when a worker ends; what only a living one has leaves with it. */
 export class MergedSeries implements Series {
   /** -1 once it left the page. */
@@ -21,20 +24,21 @@ export class MergedSeries implements Series {
   readonly labelValues: Array<string>
   readonly createdAt: number
   /** Increases added up: a counter's total; a histogram's buckets and sum; a summary's count and sum. */
-  readonly totals: Float64Array
-  /** Gauges: the value by contributor. */
-  readonly values = new Map<Contributor, number>()
+  readonly totals: Array<number>
+  /** Gauges: the value by contributor; nothing is put there for others. */
+  readonly values: Map<Contributor, number>
   last = NaN
   /** Summaries: the quantiles of the latest report. */
-  quantiles: ReadonlyArray<number> = []
+  quantiles = none
   /** By bucket, a counter's at 0. */
-  exemplars: Array<Exemplar | undefined> = []
+  exemplars: Array<Exemplar | undefined> | undefined
 
   constructor(definition: MetricDefinition.MetricDefinition, labelValues: Array<string>, createdAt: number) {
     this.definition = definition
     this.labelValues = labelValues
     this.createdAt = createdAt
-    this.totals = new Float64Array(totalsOf(definition))
+    this.totals = new Array<number>(totalsOf(definition)).fill(0)
+    this.values = isGauge(definition) ? new Map() : noValues
   }
 }
 
@@ -157,7 +161,7 @@ export class MergedFamily implements MetricFamily {
   }
 
   exemplar(series: Series, bucket = -1): Exemplar | undefined {
-    return (series as MergedSeries).exemplars[Math.max(bucket, 0)]
+    return (series as MergedSeries).exemplars?.[Math.max(bucket, 0)]
   }
 }
 

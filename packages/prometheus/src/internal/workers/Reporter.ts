@@ -7,7 +7,7 @@ interface Entry {
   readonly id: number
   readonly family: MetricFamily
   /** Totals (of a gauge its value) as they were when last reported. */
-  readonly sent: Float64Array
+  readonly sent: Array<number>
   exemplars: Array<Exemplar | undefined> | undefined
   /** The last report that found it in the store. */
   seen: number
@@ -15,6 +15,8 @@ interface Entry {
 
 /** Changes in one message. */
 const perMessage = 500
+/** Between two messages of a report, so that they do not arrive at once: a channel's messages are all handled in one turn of the event loop. */
+const pause = "1 millis"
 /** Series looked at in one turn: about half a millisecond. */
 const perTurn = 1_000
 /** Most ended series remembered: one that comes back goes on with its total. The store forgets them sooner. */
@@ -59,10 +61,14 @@ export class Reporter {
       const turn: Effect.Effect<void> = Effect.suspend(() =>
         scan.next().done === true
           ? send(ending)
-          : Effect.andThen(this.draft.values.length >= perMessage ? send({}) : Effect.yieldNow, turn)
+          : Effect.andThen(this.isFull ? Effect.andThen(send({}), Effect.sleep(pause)) : Effect.yieldNow, turn)
       )
       return turn
     })
+  }
+
+  private get isFull(): boolean {
+    return this.draft.values.length + this.draft.series.length >= perMessage
   }
 
   /** Puts changes into the draft; pauses when a turn is over or a message is full. */
@@ -76,7 +82,7 @@ export class Reporter {
         if (series.index < 0) continue
         found++
         this.look(family, series, round)
-        if (++turn >= perTurn || this.draft.values.length >= perMessage) {
+        if (++turn >= perTurn || this.isFull) {
           turn = 0
           yield
         }
@@ -102,20 +108,25 @@ export class Reporter {
       this.families.set(definition, id)
       this.draft.families.push({ id, definition: noteOf(definition) })
     }
-    const key = keyOf(series)
-    // One that began anew is another one; one that goes on has been reported up to its old total.
-    const before = this.ended.get(key)
-    if (before !== undefined) this.ended.delete(key)
     // No value of a gauge equals NaN: its first one is reported whatever it is.
-    const sent = before?.sent ?? new Float64Array(sizeOf(family)).fill(isGauge(family) ? NaN : 0)
+    const sent = this.recall(series) ?? new Array<number>(sizeOf(family)).fill(isGauge(family) ? NaN : 0)
     const entry: Entry = { id: ++this.ids, family, sent, exemplars: undefined, seen: 0 }
     this.draft.series.push({ id: entry.id, family: id, labelValues: series.labelValues, createdAt: series.createdAt })
     this.entries.set(series, entry)
     return entry
   }
 
+  /** What was reported of a series that ended and goes on; one that began anew is another one. */
+  private recall(series: Series): Array<number> | undefined {
+    if (this.ended.size === 0) return undefined
+    const key = keyOf(series)
+    const before = this.ended.get(key)
+    if (before !== undefined) this.ended.delete(key)
+    return before?.sent
+  }
+
   /** The figures of a report, with `sent` brought up to date; `undefined` when nothing changed. */
-  private changes(family: MetricFamily, series: Series, sent: Float64Array): Array<Figure> | undefined {
+  private changes(family: MetricFamily, series: Series, sent: Array<number>): Array<Figure> | undefined {
     const { definition: { buckets, objectives, type } } = family
     const out: Array<Figure> = []
     let changed = false
