@@ -21,16 +21,16 @@ export type { Rule, RuleMatch } from "./internal/rules.ts"
 // ```
 
 /** Keeps everything. */
-export const always: Sampler = sampler("always", [], () => () => 1)
+export const always: Sampler = sampler("always", [], () => () => 1, 1)
 
 /** Keeps nothing. */
-export const never: Sampler = sampler("never", [], () => () => 0)
+export const never: Sampler = sampler("never", [], () => () => 0, 0)
 
 /** Keeps this share of the traces, by trace id: services with the same ratio keep the same traces. */
 export const ratio = (probability: number): Sampler => {
   const problems = inRange("ratio", probability, 0, 1)
   const share = problems.length === 0 ? probability : 0
-  return sampler(`ratio(${probability})`, problems, () => () => share)
+  return sampler(`ratio(${probability})`, problems, () => () => share, share)
 }
 
 /** A sampler of your own: the probability for a root span. What it throws, or what is no number, keeps nothing. */
@@ -76,7 +76,8 @@ export const parentBased = (root: Sampler, options: ParentBasedOptions = {}): Sa
         span.inherits = inherits
         return kept(span)
       }
-    }
+    },
+    root.fixed
   )
 }
 

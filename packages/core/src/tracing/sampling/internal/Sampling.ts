@@ -57,6 +57,10 @@ export class Sampling {
   begin(trace: LocalTrace, name: string, kind: SpanKind, parent: RootSpan["parent"]): void {
     const wanted = this.options.sampler()
     if (wanted !== this.sampler) this.start(wanted)
+    if (parent === "none" && wanted.fixed !== undefined) {
+      trace.decision = this.byId(trace, wanted.fixed)
+      return
+    }
     const { root } = this
     if (parent === "none") root.begin(name, kind, parent, 1)
     else {
@@ -103,6 +107,12 @@ export class Sampling {
     // Also what is no number.
     if (!(probability > 0)) return Decision.dropped
     if (root.fresh) return this.decideFresh(trace, root.inherits ? root.carried : 1, probability)
+    return this.byId(trace, probability)
+  }
+
+  private byId(trace: LocalTrace, probability: number): Decision {
+    if (probability >= 1) return Decision.kept
+    if (!(probability > 0)) return Decision.dropped
     const { high, low } = this.aim(probability)
     return trace.reaches(high, low) ? this.lastKept : Decision.dropped
   }

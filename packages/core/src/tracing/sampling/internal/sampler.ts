@@ -9,13 +9,16 @@ export interface Sampler {
   /** What is wrong with its settings, a line each; a hub does not take one that has any. */
   readonly problems: ReadonlyArray<string>
   readonly start: (environment: SamplingEnvironment) => Decide
+  /** The probability of every trace that begins here, where it is always the same. */
+  readonly fixed: number | undefined
 }
 
-export const sampler = (description: string, problems: ReadonlyArray<string>, start: Sampler["start"]): Sampler => ({
+export const sampler = (description: string, problems: ReadonlyArray<string>, start: Sampler["start"], fixed?: number): Sampler => ({
   [TypeId]: TypeId,
   description,
   problems,
-  start
+  start,
+  fixed
 })
 
 export const isSampler = (value: unknown): value is Sampler => typeof value === "object" && value !== null && TypeId in value
