@@ -181,6 +181,11 @@ export interface TailOptions extends HoldOptions {
   readonly slowerThan?: number | false
   /** Keep the first so many traces of each operation; default 1. An operation not seen for ten minutes counts as new. */
   readonly firstSeen?: number
+  /**
+   * Most spans per second kept for their errors, slowness or novelty, shared fairly over operations; default no limit. During an outage
+   * every trace has an error.
+   */
+  readonly spansPerSecond?: number
   /** Decides about all others, and what goes out to other services; default `parentBased(ratio(0.01))`. */
   readonly rest?: Sampler
   /** Most operations (names of root spans) told apart; default 200. */
@@ -193,18 +198,20 @@ export interface TailOptions extends HoldOptions {
  */
 export const tail = (options: TailOptions = {}): Sampler => {
   const hold = holdSettings(options)
-  const { errors = true, firstSeen = 1, maxOperations = 200, rest = parentBased(ratio(0.01)), slowerThan = 0.99 } = options
+  const { errors = true, firstSeen = 1, maxOperations = 200, rest = parentBased(ratio(0.01)), slowerThan = 0.99, spansPerSecond } = options
   const settings: TailSettings = {
     errors,
     quantile: slowerThan === false ? undefined : slowerThan,
     firstSeen,
     maxOperations,
+    limit: spansPerSecond,
     hold: hold.settings
   }
   return tailSampler(rest, settings, [
     ...(slowerThan === false ? [] : inRange("tail: slowerThan", slowerThan, 0.5, 0.9999)),
     ...inRange("tail: firstSeen", firstSeen, 0, 1_000_000),
     ...inRange("tail: maxOperations", maxOperations, 1, 100_000),
+    ...(spansPerSecond === undefined ? [] : inRange("tail: spansPerSecond", spansPerSecond, Number.MIN_VALUE, 1e9)),
     ...hold.problems
   ])
 }

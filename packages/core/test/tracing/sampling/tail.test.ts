@@ -79,6 +79,26 @@ describe("tail", () => {
     assert.strictEqual(run(5), 2)
   })
 
+  it("keeps a limited amount during an outage, when every trace has an error, and the weights count them", () => {
+    const world = sampling(Sampler.tail({ rest: Sampler.ratio(0.01), firstSeen: 0, slowerThan: false, spansPerSecond: 100 }), { seed: 2 })
+    const second = () => {
+      const before = world.kept.length
+      for (let i = 0; i < 5000; i++) {
+        world.clock.millis += 0.2
+        world.trace({ failed: "root", spans: 2 })
+      }
+      return world.kept.length - before
+    }
+    const kept = Array.from({ length: 40 }, second)
+    // 100 for the errors; what the base ratio of 1 % keeps anyway is among them.
+    const late = kept.slice(20).reduce((sum, n) => sum + n, 0) / 20
+    assert.isTrue(late > 80 && late < 130, String(late))
+    assert.isAtMost(kept[0]!, 100 * 2 * (2 + Math.log(100)))
+    const counted = world.kept.reduce((sum, span) => sum + span.weight, 0)
+    assert.isAtMost(Math.abs(counted / (40 * 10_000) - 1), 0.1)
+    assert.isUndefined(world.imbalance())
+  })
+
   it("an error is seen before the end: nothing of the trace is held any more", () => {
     const world = sampling(onlyErrors())
     const trace = world.begin()

@@ -30,6 +30,7 @@ const over = (inner: fc.Arbitrary<Sampler.Sampler>): fc.Arbitrary<Sampler.Sample
       rest: inner,
       errors: fc.boolean(),
       firstSeen: fc.integer({ min: 0, max: 2 }),
+      spansPerSecond: fc.constantFrom(5, 500),
       slowerThan: fc.constantFrom(0.9, 0.99, false as const),
       maxBytes: fc.constantFrom(5_000, 1_000_000),
       maxTraces: fc.constantFrom(5, 1000),

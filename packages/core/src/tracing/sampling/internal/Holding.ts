@@ -48,8 +48,8 @@ export class Held {
 /** What becomes of a trace: `undefined` drops it. */
 export type Verdict = { readonly weight: number; readonly traceState: string } | undefined
 
-/** Looks at an ended span of a trace, the root last of all it waits for: a verdict about the trace, `"wait"`, or `"fallback"`. */
-export type Decide = (span: SpanData, isRoot: boolean, held: Held) => Verdict | "wait" | "fallback"
+/** Looks at an ended span of a trace, the root last of all it waits for: a verdict about the trace, or `"wait"`. */
+export type Decide = (span: SpanData, isRoot: boolean, held: Held) => Verdict | "wait"
 
 export interface HoldingOptions {
   readonly maxBytes: number
@@ -125,8 +125,7 @@ export class Holding {
     this.held += bytes
     this.count++
     const verdict = held.decide(span, isRoot, held)
-    if (verdict === "fallback") this.settle(held, held.fallback, "decided")
-    else if (verdict !== "wait") this.settle(held, verdict, "decided")
+    if (verdict !== "wait") this.settle(held, verdict, "decided")
     else this.bound()
   }
 

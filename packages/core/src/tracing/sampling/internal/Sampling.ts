@@ -153,8 +153,8 @@ export class Sampling {
   private decideHeld(trace: LocalTrace, late: Late): DecideHeld {
     return (span, isRoot, held) => {
       const answer = late.decide(span, isRoot, held)
-      if (typeof answer === "string") return answer
-      const verdict = verdictOf(trace, answer)
+      if (answer === "wait") return answer
+      const verdict = answer === "fallback" ? held.fallback : verdictOf(trace, answer)
       if (held.spans !== undefined) held.tally?.add(verdict !== undefined, held.spans.length)
       return verdict
     }
