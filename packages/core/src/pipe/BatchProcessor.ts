@@ -13,7 +13,7 @@ export interface Policy<in out A> {
   readonly maxItems: number
   /** Most bytes held, in flight included, as `weigh` estimates them. */
   readonly maxBytes: number
-  /** Most items per batch. */
+  /** Most items per batch; above 10,000 it counts as 10,000, since the books of a batch are closed in one step of the event loop. */
   readonly batchSize: number
   /** A batch that is not full leaves after this time. */
   readonly flushInterval: Duration.Input
@@ -62,6 +62,8 @@ export interface ProcessorStatus {
   readonly lastSuccessAt: number | undefined
 }
 
+const largestBatch = 10_000
+
 /** A sensible queue for small items: 10,000 of them or 32 MiB, the oldest give way, tried again until the buffer is full. */
 export const defaultPolicy = <A>(): Policy<A> => ({
   maxItems: 10_000,
@@ -103,7 +105,7 @@ export const make = <A>(
 ): Effect.Effect<BatchProcessor<A>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
-    const pipe = new Pipe(exporter, policy, options, clock)
+    const pipe = new Pipe(exporter, { ...policy, batchSize: Math.min(policy.batchSize, largestBatch) }, options, clock)
     yield* Effect.forkScoped(quietly(pipe.work), { startImmediately: true })
     // Added after the worker, so that it runs before the worker is interrupted.
     yield* Effect.addFinalizer(() => quietly(pipe.close))
