@@ -72,3 +72,27 @@ describe("sampling in the hub", () => {
       assert.deepStrictEqual((yield* backend.spans).map((span) => span.name), ["inner", "outer", "part", "still open"])
     }))
 })
+
+describe("spans that are open when the program ends", () => {
+  it.effect("are handed over as unfinished where their trace is kept, and only there", () =>
+    Effect.gen(function*() {
+      const outside = yield* Effect.scope
+      const stays = (name: string, inside: Effect.Effect<unknown>) =>
+        Effect.forkIn(Effect.andThen(inside, Effect.never).pipe(Effect.withSpan(name)), outside)
+      const unfinished = (sampler: Sampler.Sampler) =>
+        Effect.gen(function*() {
+          const backend = yield* Effect.gen(function*() {
+            yield* stays("open", Effect.void)
+            yield* stays("open after a failure", Effect.exit(Effect.fail("no").pipe(Effect.withSpan("failed"))))
+            yield* Effect.yieldNow
+            return yield* MemoryBackend
+          }).pipe(Effect.provide(hub({ sampler }), { local: true }))
+          return (yield* backend.spans).filter((span) => span.attributes.has("span.unfinished")).map((span) => span.name)
+        })
+      const errors = { firstSeen: 0, slowerThan: false } as const
+      assert.deepStrictEqual(yield* unfinished(Sampler.always), ["open", "open after a failure"])
+      assert.deepStrictEqual(yield* unfinished(Sampler.never), [])
+      assert.deepStrictEqual(yield* unfinished(Sampler.tail({ rest: Sampler.never, ...errors })), ["open after a failure"])
+      assert.deepStrictEqual(yield* unfinished(Sampler.tail({ rest: Sampler.always, ...errors })), ["open", "open after a failure"])
+    }))
+})
