@@ -76,7 +76,7 @@ const found = (
     select p.trace_ids[s.parts[i] - p.first + 1] as trace_id, p.base_ns + p.starts[s.parts[i] - p.first + 1] + coalesce(s.s8[i], s.s4[i]) * s.unit as start_ns,
       coalesce(s.d8[i], s.d4[i]) * s.unit as duration, coalesce(s.statuses[i], 0::int2) as status, coalesce(s.operations[i], s.operation) as operation,
       coalesce(s.weights[i], 1) as weight, ${t.entry}(s.messages, i)::jsonb #>> '{}' as message,
-      ${t.attributes_at}(s.fixed, s.names, s.cols, i)::jsonb as attributes, s.parents[i] < 0 as stranger,
+      (${attributesAt(t)})::jsonb as attributes, s.parents[i] < 0 as stranger,
       s.ts as day, s.ts as part_day, s.least_ns, s.most_ns, s.longest, s.errors, s.operation as packed_operation, s.operations as packed_operations
     from ${t.span_pack} s
     cross join lateral (
@@ -90,6 +90,13 @@ const found = (
     where s.keys @> ${parameters.add(int4s(Int32Array.from(keys)), "int4[]")} and s.chunk >= ${since}
   )`
 }
+
+/** The attributes of entry `i` of a packed row `s`, as JSON text, without unpacking those of the others. */
+export const attributesAt = (t: Sql): string =>
+  `'{' || concat_ws(',', nullif(s.fixed, ''), (
+    select string_agg(case when c.name = '' then v.value else c.name || ':' || v.value end, ',')
+    from unnest(s.names, s.cols) as c(name, packed) cross join lateral (select ${t.entry}(c.packed, i) as value offset 0) v
+    where v.value is not null)) || '}'`
 
 /** The filter as one condition on `x`, for marking spans instead of choosing them. */
 export const marking = (t: Sql, parameters: Parameters, filter: TraceQuestions.Filter): string => conditions(t, parameters, filter).either.join(" and ")

@@ -1,6 +1,7 @@
 import { type SpanEvent, type SpanLinkData, type StoredSpan } from "@effect-observability/core"
 import type { Sql } from "../internal/names.ts"
 import type { Row } from "../internal/session.ts"
+import { attributesAt } from "./spanSql.ts"
 import * as Encoding from "../PostgresEncoding.ts"
 
 /** Spans of one answer; a trace that has more is cut. */
@@ -23,7 +24,7 @@ export const traceById = (t: Sql): string =>
       case when s.parents[i] > 0 then f.span_ids[s.parents[i]] when s.parents[i] < 0 then s.strangers[-s.parents[i]] else 0 end,
       coalesce(s.operations[i], s.operation), f.start_ns + coalesce(s.s8[i], s.s4[i]) * s.unit, coalesce(s.d8[i], s.d4[i]) * s.unit,
       coalesce(s.statuses[i], 0::int2), ${t.entry}(s.messages, i)::jsonb #>> '{}',
-      ${t.attributes_at}(s.fixed, s.names, s.cols, i),
+      ${attributesAt(t)},
       ${t.entry}(s.events, i)::jsonb, ${t.entry}(s.links, i)::jsonb, coalesce(s.weights[i], 1), coalesce(${t.entry}(s.states, i)::jsonb #>> '{}', ''),
       coalesce(s.lost_attributes[i], 0), coalesce(s.lost_events[i], 0), coalesce(s.lost_links[i], 0)
     from found f

@@ -53,16 +53,16 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
   `create index on ${t.span_pack} (chunk)`,
   `create index on ${t.span_pack} using gin (keys) with (fastupdate = off)`,
 
-  // The values of a text column, NULL where there is none.
-  `create function ${t.column}(packed text) returns text[] language sql immutable strict parallel safe cost 10000 as $$
-    select case left(packed, 1)
-      when 'l' then string_to_array(substr(packed, 2), E'\\n', '')
-      else (
-        select array_agg(d.words[ascii(u.letter) - 32] order by u.i)
-        from (select string_to_array(substr(packed, 2), E'\\n', '') as lines offset 0) l
-        cross join lateral (select l.lines[2:] as words offset 0) d
-        cross join lateral unnest(string_to_array(l.lines[1], null)) with ordinality as u(letter, i))
+  // The values of a text column, NULL where there is none. The planner writes the shorter form out in place.
+  `create function ${t.letters}(packed text) returns text[] language plpgsql immutable strict parallel safe cost 10000 as $$
+    declare
+      lines text[] := string_to_array(substr(packed, 2), E'\\n', '');
+      words text[] := lines[2:];
+    begin return (
+      select array_agg(words[ascii(u.letter) - 32] order by u.i) from unnest(string_to_array(lines[1], null)) with ordinality as u(letter, i));
     end $$`,
+  `create function ${t.column}(packed text) returns text[] language sql immutable parallel safe cost 10000 as $$
+    select case when left(packed, 1) = 'l' then string_to_array(substr(packed, 2), E'\\n', '') else ${t.letters}(packed) end $$`,
   // The functions below are written so that the planner does not look into them: it would unpack a row once per span. What they
   // cost and how many rows they give is told instead.
   `create function ${t.attributes}(n int4, fixed text, names text[], cols text[]) returns jsonb[]
@@ -106,12 +106,6 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
     select nullif(case left(packed, 1)
       when 'l' then split_part(substr(packed, 2), E'\\n', i)
       else split_part(packed, E'\\n', ascii(substr(packed, i + 1, 1)) - 31) end, '') $$`,
-
-  // The attributes of one span, as JSON text, without unpacking those of the others.
-  `create function ${t.attributes_at}(fixed text, names text[], cols text[], i int4) returns text language sql immutable parallel safe as $$
-    select '{' || concat_ws(',', nullif(fixed, ''), (
-      select string_agg(case when c.name = '' then v.value else c.name || ':' || v.value end, ',')
-      from unnest(names, cols) as c(name, packed) cross join lateral (select ${t.entry}(c.packed, i) as value) v where v.value is not null)) || '}' $$`,
 
   ...views(t),
   ...writtenByHand(t)
