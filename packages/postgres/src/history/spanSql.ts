@@ -92,7 +92,7 @@ const found = (
 }
 
 /** The attributes of entry `i` of a packed row `s`, as JSON text, without unpacking those of the others. */
-export const attributesAt = (t: Sql): string =>
+const attributesAt = (t: Sql): string =>
   `'{' || concat_ws(',', nullif(s.fixed, ''), (
     select string_agg(case when c.name = '' then v.value else c.name || ':' || v.value end, ',')
     from unnest(s.names, s.cols) as c(name, packed) cross join lateral (select ${t.entry}(c.packed, i) as value offset 0) v

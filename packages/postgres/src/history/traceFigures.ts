@@ -101,10 +101,10 @@ export const latency = (ask: Ask, t: Sql, question: TraceQuestions.LatencyQuesti
 // ---------------------------------------------------------------------------------------------------------------- differences
 
 /** Spans whose attributes are looked at; when there are more, whole stored rows are taken at random. */
-const lookedAt = 30_000
+const lookedAt = 20_000
 /** So few selected spans in a sample are too few to rank by; then more rows are taken, up to this many spans. */
-const fewSelected = 300
-const mostLookedAt = 400_000
+const fewSelected = 100
+const mostLookedAt = 60_000
 /** Values returned to be ranked. */
 const mostValues = 2_000
 /** Rows are taken by this many lots. */

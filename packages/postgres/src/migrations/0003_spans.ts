@@ -108,8 +108,49 @@ export const statements = (t: Sql): ReadonlyArray<string> => [
       else split_part(packed, E'\\n', ascii(substr(packed, i + 1, 1)) - 31) end, '') $$`,
 
   ...views(t),
+  traceById(t),
   ...writtenByHand(t)
 ]
+
+/**
+ * The spans of a trace. Packed rows are not unpacked: only what belongs to the trace is taken out of them. Planned once per
+ * session: planning over all days takes longer than the answer.
+ */
+const traceById = (t: Sql): string =>
+  `create function ${t.trace_by_id}(wanted text) returns table (name text, service text, kind int2, span_id int8, parent_id int8, start_ns int8,
+      duration int8, status int2, message text, attributes text, events jsonb, links jsonb, weight float8, state text,
+      lost_attributes int4, lost_events int4, lost_links int4)
+    language plpgsql stable parallel safe set plan_cache_mode = force_generic_plan as $$
+    #variable_conflict use_column
+    begin return query
+      with found as materialized (
+        select p.ts, p.chunk, (p.first + k - 1)::int2 as part, p.base_ns + p.starts[k] as start_ns,
+          p.span_ids[coalesce(p.ends[k - 1], 0) + 1 : p.ends[k]] as span_ids
+        from ${t.trace_pack} p cross join lateral unnest(array_positions(p.trace_ids, wanted::uuid)) as k
+        where ${t.hashes}(p.trace_ids) @> array[uuid_hash(wanted::uuid)]
+      )
+      select o.name, o.service, o.kind, x.span_id, x.parent_id, x.start_ns, x.duration, x.status, x.message, x.attributes, x.events, x.links,
+        x.weight, x.state, x.lost_attributes, x.lost_events, x.lost_links
+      from (
+        select h.span_id, h.parent_id, h.operation, h.start_ns, h.duration, h.status, h.message, h.attributes::text as attributes, h.events, h.links,
+          h.weight, h.state, h.lost_attributes, h.lost_events, h.lost_links
+        from ${t.hot_span} h where replace(h.trace_id::text, '-', '') = wanted
+        union all
+        select f.span_ids[s.places[i]],
+          case when s.parents[i] > 0 then f.span_ids[s.parents[i]] when s.parents[i] < 0 then s.strangers[-s.parents[i]] else 0 end,
+          coalesce(s.operations[i], s.operation), f.start_ns + coalesce(s.s8[i], s.s4[i]) * s.unit, coalesce(s.d8[i], s.d4[i]) * s.unit,
+          coalesce(s.statuses[i], 0::int2), ${t.entry}(s.messages, i)::jsonb #>> '{}',
+          '{' || concat_ws(',', nullif(s.fixed, ''), (
+            select string_agg(case when c.name = '' then v.value else c.name || ':' || v.value end, ',')
+            from unnest(s.names, s.cols) as c(name, packed) cross join lateral (select ${t.entry}(c.packed, i) as value offset 0) v
+            where v.value is not null)) || '}',
+          ${t.entry}(s.events, i)::jsonb, ${t.entry}(s.links, i)::jsonb, coalesce(s.weights[i], 1), coalesce(${t.entry}(s.states, i)::jsonb #>> '{}', ''),
+          coalesce(s.lost_attributes[i], 0), coalesce(s.lost_events[i], 0), coalesce(s.lost_links[i], 0)
+        from found f
+        join ${t.span_pack} s on s.chunk = f.chunk and s.ts = f.ts and s.parts @> array[f.part]
+        cross join lateral unnest(array_positions(s.parts, f.part)) as i
+      ) x join ${t.operation} o on o.id = x.operation;
+    end $$`
 
 /** Columns that are compressed where they are and leave the row only when it does not fit a page. */
 const inline = {
