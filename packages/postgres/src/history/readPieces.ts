@@ -72,7 +72,7 @@ export const readPieces = (ask: Ask, t: Sql, request: Request): Effect.Effect<Re
       ...(layer === undefined ? [] : rolledPieces(of(kinds.rollUp), layer, use))
     ]
     const written = writtenPieces(of(kinds.written), reading, series, request.cellOf)
-    return [...found, ...written, ...yield* older(ask, t, use, { ids, layer, rolled, until: oldest(found, to) })]
+    return [...found, ...written, ...yield* older(ask, t, use, { ids, layer, rolled, oldest: oldest(found, to) })]
   })
 
 const kinds = { frame: 0, segment: 1, pack: 2, rollUp: 3, written: 4 } as const
@@ -140,29 +140,45 @@ const rolledPieces = (rows: ReadonlyArray<Row>, { step }: Layer, use: Use): Read
     return piece === undefined ? [] : [piece]
   })
 
+/** A moment in the first interval: an end at midnight belongs to the day before, whatever its interval reaches back to. */
 const oldest = (pieces: ReadonlyArray<Piece>, otherwise: number): number =>
-  pieces.reduce((least, { ends, spans }) => Math.min(least, ends[0]! - spans[0]!), otherwise)
+  pieces.reduce((least, { ends }) => Math.min(least, ends[0]! - 1), otherwise)
+
+/** Where the samples of the whole store begin, and the finer roll-ups: what lies before is told by the next coarser one. */
+const beginnings = (ask: Ask, t: Sql): Effect.Effect<Readonly<Record<"samples" | Layer["table"], number>>, HistoryError> => {
+  const first = (...tables: ReadonlyArray<string>) =>
+    `(extract(epoch from date_trunc('day', least(${tables.map((table) => `(select min(ts) from ${table})`).join(", ")}), 'UTC')) * 1000)::float8`
+  return Effect.map(
+    ask(`select ${first(t.metric_segment, t.metric_frame, t.histogram_frame, t.summary_frame)} as samples,
+      ${layers.map(({ table }) => `${first(t[table])} as ${table}`).join(", ")}`, []),
+    ([row]) => {
+      const at = (name: string) => (row?.[name] as number | null) ?? Infinity
+      return { samples: at("samples"), rollup_minute: at("rollup_minute"), rollup_hour: at("rollup_hour"), rollup_day: at("rollup_day") }
+    }
+  )
+}
 
 /** What is left of days whose samples, or finer roll-ups, are gone. */
 const older = (
   ask: Ask,
   t: Sql,
   use: Use,
-  options: { readonly ids: unknown; readonly layer: Layer | undefined; readonly rolled: PackedColumns; readonly until: number }
+  options: { readonly ids: unknown; readonly layer: Layer | undefined; readonly rolled: PackedColumns; readonly oldest: number }
 ): Effect.Effect<ReadonlyArray<Piece>, HistoryError> =>
   Effect.gen(function*() {
+    if (Math.floor(options.oldest / day) * day <= use.from) return []
+    const begins = yield* beginnings(ask, t)
     const found: Array<Piece> = []
-    let until = Math.floor(options.until / day) * day
+    let until = Math.min(use.to, options.layer === undefined ? begins.samples : begins[options.layer.table])
     for (const layer of layers) {
-      if (until - use.from < day) break
       if (options.layer !== undefined && layer.step <= options.layer.step) continue
+      if (until <= use.from) break
       const rows = yield* ask(
         rollUpSql(t, layer, { series: 3, cols: 4, first: 5 }),
         [timestamptz(use.from), timestamptz(until), options.ids, ...columnParameters(options.rolled)]
       )
-      const pieces = rolledPieces(rows, layer, { ...use, to: until })
-      found.push(...pieces)
-      until = Math.floor(oldest(pieces, until) / day) * day
+      found.push(...rolledPieces(rows, layer, { ...use, to: until }))
+      until = Math.min(until, begins[layer.table])
     }
     return found
   })

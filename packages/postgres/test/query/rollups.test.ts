@@ -79,7 +79,11 @@ layer(Database.layer, { excludeTestServices: true, timeout: "60 seconds" })("lon
       const long = compare(day, 3 * day, [20 * minute, 6 * hour, day])
       yield* long
       yield* compare(hour, 4 * hour, [7 * minute])
-      // The samples have reached the end of their retention.
+      // The first day's samples are gone.
+      const second = new Date(midnight + day).toISOString()
+      for (const table of ["obs_metric_pack", "obs_metric_segment"]) yield* ask(target, `delete from ${names.schema}.${table} where ts < '${second}'`)
+      yield* compare(hour, 3 * day, [20 * minute])
+      // All samples have reached the end of their retention.
       for (const table of ["obs_metric_pack", "obs_metric_segment"]) yield* ask(target, `delete from ${names.schema}.${table}`)
       yield* long
       yield* ask(target, `delete from ${names.schema}.obs_rollup_minute`)
