@@ -287,7 +287,7 @@ layer(Database.layer, { excludeTestServices: true })("store", (it) => {
       yield* ask(target, `drop schema ${names.schema} cascade`)
       const error = yield* Effect.flip(process.exportSpans(2, span()))
       assert.strictEqual(error.reason._tag === "Refused" && error.reason.reason.startsWith("rejected:"), true)
-      yield* Effect.retry(process.exportSpans(3, span()), { times: 50, schedule: Schedule.spaced("100 millis") })
+      yield* Effect.retry(process.exportSpans(3, span()), { times: 200, schedule: Schedule.spaced("100 millis") })
       const rows = yield* ask(target, `select count(*)::int4 as n from ${names.schema}.observability_spans`)
       assert.strictEqual(rows[0]!["n"], 1)
     }))
