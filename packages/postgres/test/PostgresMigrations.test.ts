@@ -5,7 +5,10 @@ import * as Partitions from "../src/internal/partitions.ts"
 import * as Session from "../src/internal/session.ts"
 import { migrate } from "../src/migrations/index.ts"
 import type { Names } from "../src/PostgresConfig.ts"
-import { ask, Database, freshNames } from "./support/database.ts"
+import { partitioned } from "../src/internal/names.ts"
+import { ask, Database, freshNames, Requests, startProcess } from "./support/database.ts"
+import { Series4 } from "./support/frames.ts"
+import { everything, packAt } from "./support/packed.ts"
 
 const withSession = <A, E>(target: Session.Target, use: (session: Session.Session) => Effect.Effect<A, E>) =>
   Effect.acquireUseRelease(Session.open(target, 30_000), use, (session) => session.close)
@@ -70,6 +73,7 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
       yield* ask(target, `create role ${role} login password 'secret'`)
       yield* ask(target, `grant usage on schema ${names.schema} to ${role}`)
       yield* ask(target, `grant select, insert, update, delete on all tables in schema ${names.schema} to ${role}`)
+      yield* ask(target, `grant usage on all sequences in schema ${names.schema} to ${role}`)
       const limited = { ...target, url: Redacted.make(Redacted.value(url).replace(/\/\/[^@]*@/, `//${role}:secret@`)) }
       yield* withSession(limited, (session) =>
         Effect.gen(function*() {
@@ -77,6 +81,23 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
           yield* migrate(session, names)
           yield* Partitions.ensureComing(session, names)
         }))
+
+      // It writes, packs and reads. What only the owner may do, dropping, is left to the owner.
+      const process = yield* startProcess(limited, names)
+      const store = new Series4()
+      const old = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 3 * 86_400_000
+      const day = new Set([Partitions.dayOf(old)])
+      yield* withSession(target, (session) =>
+        Partitions.ensure(session, names, new Map(partitioned.map((table) => [table, day]))))
+      for (let i = 1; i <= 3; i++) {
+        yield* process.exportFrames(i, store.frame(old + i * 1_000, old + i * 1_000 + 1_000, [{ metric: Requests, labels: { method: "GET", status: "200" }, value: i }]))
+      }
+      const done = yield* packAt(limited, names, Date.now())
+      assert.deepStrictEqual([done.hours, done.days], [1, 1])
+      assert.strictEqual((yield* everything(limited, names)).length, 3)
+      const expired = (session: Session.Session) => Partitions.dropExpired(session, names, () => 1)
+      assert.include(yield* withSession(limited, expired), `obs_metric_pack_day_p${Partitions.dayOf(old)}`)
+      assert.deepStrictEqual(yield* withSession(target, expired), [])
     }))
 
   it.effect("retention drops the days that are over, and no others", () =>

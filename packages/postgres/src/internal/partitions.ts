@@ -106,6 +106,8 @@ export const dropExpired = (session: Session, names: Names, retention: Retention
 interface Partition {
   readonly parent: string
   readonly name: string
+  /** This session may drop it. */
+  readonly own: boolean
 }
 
 /** Drops the days of the hot tables that are over and whose rows have all been packed. */
@@ -114,6 +116,7 @@ export const dropEmptied = (session: Session, names: Names, tables: ReadonlyArra
     const { schema } = sqlNames(names)
     // The day before yesterday and older; a clock that is a day behind would only make its partition anew.
     for (const partition of yield* expired(session, names, (table) => (tables.includes(table) ? 1 : 1_000_000))) {
+      if (!partition.own) continue
       const empty = Effect.map(session.query(`select from ${schema}."${partition.name}" limit 1`), (rows) => rows.length === 0)
       if (yield* empty) yield* drop(session, names, partition, empty)
     }
@@ -122,7 +125,7 @@ export const dropEmptied = (session: Session, names: Names, tables: ReadonlyArra
 const expired = (session: Session, names: Names, retention: Retention): Effect.Effect<ReadonlyArray<Partition>, SqlError> =>
   Effect.map(
     session.query(
-      `select p.relname::text as parent, c.relname::text as name
+      `select p.relname::text as parent, c.relname::text as name, pg_has_role(c.relowner, 'USAGE') as own
         from pg_inherits i
         join pg_class c on c.oid = i.inhrelid
         join pg_class p on p.oid = i.inhparent
@@ -138,17 +141,18 @@ const expired = (session: Session, names: Names, retention: Retention): Effect.E
         int4s(Int32Array.from(partitioned, (table) => digits[partitionedBy[table]]))
       ]
     ),
-    (rows) => rows.map((row) => ({ parent: String(row["parent"]), name: String(row["name"]) }))
+    (rows) => rows.map((row) => ({ parent: String(row["parent"]), name: String(row["name"]), own: row["own"] === true }))
   )
 
-/** `false`: another process works on the schema, or somebody reads; nothing happened. `only` may call it off when all is locked. */
+/** `false`: it is not ours, another process works on the schema, or somebody reads; nothing happened. `only` may call it off when all is locked. */
 const drop = (
   session: Session,
   names: Names,
-  { name, parent }: Partition,
+  { name, own, parent }: Partition,
   only: Effect.Effect<boolean, SqlError> = Effect.succeed(true)
 ): Effect.Effect<boolean, SqlError> => {
   const { schema } = sqlNames(names)
+  if (!own) return Effect.succeed(false)
   return transaction(
     session,
     Effect.gen(function*() {
