@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import * as EmbeddedServer from "./embedded/EmbeddedServer.ts"
 import { Live, make as makeLive } from "./Live.ts"
+import { repairs } from "./internal/json.ts"
 import * as Lane from "./internal/Lane.ts"
 import * as Session from "./internal/session.ts"
 import * as Store from "./internal/Store.ts"
@@ -167,6 +168,7 @@ const report = (
       ? oldest > downAfter ? "down" : "degraded"
       : problem === undefined ? "up" : "degraded",
     reason: failing.map(({ signal, status }) => `${signal}: ${status.lastError ?? "failing"}`)[0] ?? problem,
+    repaired: repairs(),
     signals: pipes.map(({ processor, signal, status }) => ({
       signal,
       ledger: processor.ledger(),

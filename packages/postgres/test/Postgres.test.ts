@@ -109,7 +109,7 @@ layer(Database.layer, { excludeTestServices: true })("backend", (it) => {
         const metrics = yield* MetricsRecorder
         yield* metrics.incrementCounter(Requests, 5, { method: "GET", status: "200" })
         yield* Effect.void.pipe(Effect.withSpan("last words"))
-      }).pipe(Effect.provide(Postgres.layer({ connection: url, schema, flushInterval: "1 hour" }).pipe(Layer.provide(withSettings()))))
+      }).pipe(Effect.provide(Postgres.layer({ connection: url, schema, flushInterval: "1 hour" }).pipe(Layer.provide(withSettings({ shutdownTimeout: 20 })))))
       const sum = yield* ask(target, `select sum(value) as total from ${schema}.observability_metrics where name = 'app_requests_total'`)
       assert.strictEqual(sum[0]!["total"], 5)
       const spans = yield* ask(target, `select name from ${schema}.observability_spans`)
@@ -245,6 +245,7 @@ layer(Database.layer, { excludeTestServices: true })("backend", (it) => {
       }).pipe(Effect.provide(
         Postgres.layer().pipe(Layer.provide(withSettings({
           env: "production",
+          shutdownTimeout: 20,
           metrics: { enabled: true, defaultLabels: { region: "eu" } },
           tracing: { serviceName: "api-service", enabled: true },
           postgres: {
@@ -268,7 +269,7 @@ layer(Layer.empty, { excludeTestServices: true })("embedded", (it) => {
     Effect.gen(function*() {
       const dir = yield* temporaryFolder
       const run = <A, E>(use: Effect.Effect<A, E, MetricsRecorder | MetricsHistory | Telemetry>) =>
-        use.pipe(Effect.provide(Postgres.layerEmbedded({ dir }).pipe(Layer.provide(withSettings())), { local: true }))
+        use.pipe(Effect.provide(Postgres.layerEmbedded({ dir }).pipe(Layer.provide(withSettings({ shutdownTimeout: 20 }))), { local: true }))
       yield* run(Effect.gen(function*() {
         yield* (yield* MetricsRecorder).incrementCounter(Requests, 3, { method: "GET", status: "200" })
       }))

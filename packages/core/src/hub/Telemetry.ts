@@ -38,6 +38,8 @@ export interface ComponentReport {
   /** One line for people: why it is not up. */
   readonly reason: string | undefined
   readonly signals: ReadonlyArray<SignalReport>
+  /** Values that were changed so that the sink can hold them, by reason, since the start of the process. */
+  readonly repaired?: Readonly<Record<string, number>>
 }
 
 export interface SignalReport {

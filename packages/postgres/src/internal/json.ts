@@ -17,10 +17,20 @@ interface Budget {
   readonly above: Array<object>
 }
 
+/** What had to be changed so that PostgreSQL can hold it, by reason, since the start of the process. */
+const counts = { text: 0, length: 0, number: 0, depth: 0, circular: 0, size: 0, unreadable: 0 }
+
+export const repairs = (): Readonly<Record<string, number>> => Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+
+const repaired = (reason: keyof typeof counts, instead: string): string => {
+  counts[reason]++
+  return instead
+}
+
 /** The text as PostgreSQL can store it: NUL and lone surrogates become U+FFFD, at most `limit` characters. */
 export const clean = (text: string, limit = maxText): string => {
-  const cut = text.length > limit ? text.slice(0, limit) : text
-  return (cut.includes("\0") ? cut.replaceAll("\0", "\ufffd") : cut).toWellFormed()
+  const cut = text.length > limit ? repaired("length", text.slice(0, limit)) : text
+  return cut.includes("\0") || !cut.isWellFormed() ? repaired("text", cut.replaceAll("\0", "\ufffd").toWellFormed()) : cut
 }
 
 /** A JSON object of these entries; later entries of one name win, as they do in jsonb. */
@@ -38,14 +48,14 @@ export const encodeRecord = (record: Readonly<Record<string, unknown>>): string 
 
 /** `undefined` where JSON leaves a value out. */
 const encode = (value: unknown, budget: Budget): string | undefined => {
-  if (budget.nodes-- <= 0 || budget.characters <= 0) return "\"[too large]\""
+  if (budget.nodes-- <= 0 || budget.characters <= 0) return repaired("size", "\"[too large]\"")
   switch (typeof value) {
     case "string":
       return quote(value, budget)
     case "boolean":
       return value ? "true" : "false"
     case "number":
-      return Number.isFinite(value) ? String(value) : `"${value}"`
+      return Number.isFinite(value) ? String(value) : repaired("number", `"${value}"`)
     case "bigint":
       return Number.isSafeInteger(Number(value)) ? String(value) : `"${value}"`
     case "undefined":
@@ -58,8 +68,8 @@ const encode = (value: unknown, budget: Budget): string | undefined => {
 }
 
 const encodeObject = (value: object, budget: Budget): string => {
-  if (budget.above.length >= maxDepth) return "\"[too deep]\""
-  if (budget.above.includes(value)) return "\"[circular]\""
+  if (budget.above.length >= maxDepth) return repaired("depth", "\"[too deep]\"")
+  if (budget.above.includes(value)) return repaired("circular", "\"[circular]\"")
   budget.above.push(value)
   try {
     if (Array.isArray(value)) return encodeArray(value, budget)
@@ -77,7 +87,7 @@ const encodeObject = (value: object, budget: Budget): string => {
     }
     return `${out}}`
   } catch {
-    return "\"[unreadable]\""
+    return repaired("unreadable", "\"[unreadable]\"")
   } finally {
     budget.above.pop()
   }
@@ -99,7 +109,7 @@ const textOf = (value: unknown): string => {
   try {
     return String(value)
   } catch {
-    return "[unreadable]"
+    return repaired("unreadable", "[unreadable]")
   }
 }
 
@@ -109,7 +119,7 @@ function* entriesOf(record: Readonly<Record<string, unknown>>): Generator<readon
     try {
       value = record[key]
     } catch {
-      value = "[unreadable]"
+      value = repaired("unreadable", "[unreadable]")
     }
     yield [key, value]
   }

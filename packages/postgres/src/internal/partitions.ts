@@ -6,7 +6,7 @@ import type { Names } from "../PostgresConfig.ts"
 import { sqlState } from "./errors.ts"
 import { type Partitioned, partitioned, partitionedBy, sqlNames } from "./names.ts"
 import { int4, int4s, text, texts } from "./parameters.ts"
-import type { Session } from "./session.ts"
+import { type Session, together } from "./session.ts"
 
 /** A day in UTC, `YYYYMMDD`. */
 type Day = string
@@ -22,6 +22,13 @@ const periodOf = (table: Partitioned, day: Day): string => day.slice(0, day.leng
 const storage: Partial<Record<Partitioned, string>> = {
   trace_pack: " with (toast_tuple_target = 128)",
   span_pack: " with (toast_tuple_target = 128)"
+}
+
+/** The first days of the period and of the one after it. */
+const boundsOf = (table: Partitioned, day: Day): { readonly from: string; readonly to: string } => {
+  const period = partitionedBy[table]
+  const from = DateTime.startOf(DateTime.makeUnsafe(`${day.slice(0, -4)}-${day.slice(-4, -2)}-${day.slice(-2)}T00:00:00Z`), period)
+  return { from: DateTime.formatIsoDateUtc(from), to: DateTime.formatIsoDateUtc(DateTime.add(from, { [`${period}s`]: 1 })) }
 }
 
 const partition = (table: Partitioned, day: Day) => `obs_${table}_p${periodOf(table, day)}`
@@ -53,18 +60,15 @@ export const ensure = (session: Session, names: Names, wanted: ReadonlyMap<Parti
       Effect.gen(function*() {
         yield* session.query("select pg_advisory_xact_lock(hashtextextended($1, 0))", [text(lockName(names))])
         const t = sqlNames(names)
-        for (const { day, name, table } of yield* missing()) {
+        const statements = (yield* missing()).flatMap(({ day, name, table }) => {
           const qualified = `${t.schema}."${name}"`
-          const bounds = (yield* session.query(
-            `select to_char(date_trunc($2, $1::timestamp), 'YYYY-MM-DD') as from,
-              to_char(date_trunc($2, $1::timestamp) + ('1 ' || $2)::interval, 'YYYY-MM-DD') as to`,
-            [text(`${day.slice(0, -4)}-${day.slice(-4, -2)}-${day.slice(-2)}`), text(partitionedBy[table])]
-          ))[0]!
-          yield* session.execute(`create table ${qualified} (like ${t[table]} including defaults including storage including compression)${storage[table] ?? ""}`)
-          yield* session.execute(
-            `alter table ${t[table]} attach partition ${qualified} for values from ('${bounds["from"]} 00:00:00+00') to ('${bounds["to"]} 00:00:00+00')`
-          )
-        }
+          const { from, to } = boundsOf(table, day)
+          return [
+            `create table ${qualified} (like ${t[table]} including defaults including storage including compression)${storage[table] ?? ""}`,
+            `alter table ${t[table]} attach partition ${qualified} for values from ('${from} 00:00:00+00') to ('${to} 00:00:00+00')`
+          ]
+        })
+        if (statements.length > 0) yield* session.execute(together(statements))
       })
     )
   })

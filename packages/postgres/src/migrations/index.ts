@@ -3,7 +3,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { createHash } from "node:crypto"
 import { type Sql, sqlNames } from "../internal/names.ts"
 import { text } from "../internal/parameters.ts"
-import type { Session } from "../internal/session.ts"
+import { type Session, together } from "../internal/session.ts"
 import type { Names } from "../PostgresConfig.ts"
 import * as Store from "./0001_store.ts"
 import * as Packing from "./0002_packing.ts"
@@ -46,7 +46,7 @@ export const migrate = (session: Session, names: Names): Effect.Effect<void, Sql
     yield* session.execute(`create table if not exists ${t.settings} (
       one bool primary key default true check (one), metrics text not null, metadata text not null, spans text not null, events text not null)`)
     for (const migration of yield* pending(session, t, names)) {
-      for (const statement of migration.statements(t)) yield* session.execute(statement)
+      yield* session.execute(together(migration.statements(t)))
       yield* session.query(
         `insert into ${t.migration} (version, name, checksum) values ($1::int4, $2::text, $3::text)`,
         [migration.version, text(migration.name), text(checksum(migration))]

@@ -13,6 +13,8 @@ import { grace, pass } from "./worker.ts"
 const limit = Duration.minutes(30)
 /** After a failure, and after another process was found at work. */
 const soon = Duration.minutes(1)
+/** A program that starts has better to do, and one that ends at once never packs. */
+const quiet = Duration.seconds(10)
 /** Processes of one fleet do not all wake in the same second. */
 const spread = 30_000
 
@@ -24,7 +26,7 @@ export interface PackingOptions {
   readonly onProblem: (cause: Cause.Cause<unknown> | undefined) => void
 }
 
-/** Packs what is finished once at the start and then after every full hour, for ever. Never fails. */
+/** Packs what is finished soon after the start and then after every full hour, for ever. Never fails. */
 export const run = (options: PackingOptions): Effect.Effect<never> => {
   const once = options.withSession((session) => pass(session, options.names)).pipe(
     Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.die(new Error("packing took longer than half an hour")) }),
@@ -38,7 +40,10 @@ export const run = (options: PackingOptions): Effect.Effect<never> => {
       return Effect.succeed(soon)
     })
   )
-  return Effect.suspend(() => (options.isReady() ? Effect.flatMap(once, Effect.sleep) : Effect.sleep("1 second"))).pipe(Effect.forever)
+  return Effect.suspend(() => (options.isReady() ? Effect.flatMap(once, Effect.sleep) : Effect.sleep("1 second"))).pipe(
+    Effect.forever,
+    Effect.delay(quiet)
+  )
 }
 
 const untilNextHour = Effect.gen(function*() {
