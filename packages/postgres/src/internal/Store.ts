@@ -3,11 +3,11 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import { migrate, SchemaConflict } from "../migrations/index.ts"
 import type { PostgresConfig } from "../PostgresConfig.ts"
+import { backoff } from "./backoff.ts"
 import { describe } from "./errors.ts"
 import { partitioned } from "./names.ts"
 import * as Packing from "./packing/service.ts"
@@ -132,12 +132,6 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
       withSession
     }
   })
-
-/** 100 ms, doubling to 5 s, ± 20 %. */
-const backoff = Schedule.exponential("100 millis").pipe(
-  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(5)))),
-  Schedule.jittered
-)
 
 const problemOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)

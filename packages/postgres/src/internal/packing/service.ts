@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Names } from "../../PostgresConfig.ts"
+import { backoff } from "../backoff.ts"
 import type { Session } from "../session.ts"
 import { hour } from "./hours.ts"
 import { grace, pass } from "./worker.ts"
@@ -29,6 +30,8 @@ export interface PackingOptions {
 /** Packs what is finished soon after the start and then after every full hour, for ever. Never fails. */
 export const run = (options: PackingOptions): Effect.Effect<never> => {
   const once = options.withSession((session) => pass(session, options.names)).pipe(
+    // A connection lost in the middle is no reason to report a problem for a minute.
+    Effect.retry({ schedule: backoff, times: 8 }),
     Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.die(new Error("packing took longer than half an hour")) }),
     Effect.flatMap(({ yielded }) => {
       options.onProblem(undefined)
