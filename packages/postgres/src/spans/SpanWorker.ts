@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
+import { backoff } from "../internal/backoff.ts"
 import { describe } from "../internal/errors.ts"
 import * as Partitions from "../internal/partitions.ts"
 import type { Store } from "../internal/Store.ts"
@@ -26,6 +27,8 @@ export const start = (store: Store, searchable: ReadonlySet<string>): Effect.Eff
     const pass = store.withSession((session) =>
       Effect.tap(SpanPacker.pass(session, { names, searchable }), () => Partitions.dropEmptied(session, names, ["trace_part"]))
     ).pipe(
+      // A connection lost in the middle is no reason to report a problem for a minute.
+      Effect.retry({ schedule: backoff, times: 8 }),
       Effect.map(({ problems }) => problems[0]),
       Effect.catchCause((cause) =>
         Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.succeed(problemOf(cause))
