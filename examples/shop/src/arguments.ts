@@ -11,6 +11,8 @@ export interface Arguments {
   /** Whether the port was asked for: then another one is never taken instead. */
   readonly portGiven: boolean
   readonly dir: string
+  /** Who is asked for the stock; the supplier of the demo itself when there is none. */
+  readonly supplierUrl: string | undefined
 }
 
 export const help = `The shop: a small Effect service, observed by Prometheus and PostgreSQL side by side.
@@ -24,6 +26,8 @@ Options
   --hold          with --requests: stay open afterwards, until Ctrl-C
   --port N        port of the shop, 0 for a free one (default: 3000, or a free one when that is taken)
   --dir PATH      where the embedded PostgreSQL keeps its data (default: .shop-data); history survives restarts
+  --supplier-url URL
+                  ask this server for the stock (GET URL/stock/N) instead of the small one that comes along
   --help          this text
 
 Environment
@@ -40,6 +44,7 @@ export const parse = (argv: ReadonlyArray<string>): Arguments | "help" | { reado
         rate: { type: "string" },
         port: { type: "string" },
         dir: { type: "string" },
+        "supplier-url": { type: "string" },
         hold: { type: "boolean" },
         help: { type: "boolean" }
       }
@@ -53,7 +58,8 @@ export const parse = (argv: ReadonlyArray<string>): Arguments | "help" | { reado
       port: number(values.port, "--port", 0, 65_535) ?? 3000,
       hold: values.hold ?? false,
       portGiven: values.port !== undefined,
-      dir: values.dir ?? ".shop-data"
+      dir: values.dir ?? ".shop-data",
+      supplierUrl: httpUrl(values["supplier-url"], "--supplier-url")
     }
   } catch (error) {
     return { problem: error instanceof Error ? error.message.split("\n")[0]! : String(error) }
@@ -67,4 +73,13 @@ const number = (text: string | undefined, option: string, least: number, most: n
     throw new Error(`${option} must be a whole number from ${least} to ${most}, got ${JSON.stringify(text)}`)
   }
   return value
+}
+
+const httpUrl = (text: string | undefined, option: string): string | undefined => {
+  if (text === undefined) return undefined
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol) || `${url.username}${url.password}${url.search}${url.hash}` !== "") {
+    throw new Error(`${option} must be like http://host:port, without user, query or fragment`)
+  }
+  return url.href
 }

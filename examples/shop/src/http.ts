@@ -4,6 +4,7 @@ import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Catalog } from "./orders/Catalog.ts"
 import { NewOrder, Orders } from "./orders/Orders.ts"
+import { Supplier } from "./supplier/Supplier.ts"
 
 const id = HttpRouter.schemaPathParams(Schema.Struct({ id: Schema.NumberFromString }))
 
@@ -61,9 +62,26 @@ const getTurnover = HttpRouter.add(
   })
 )
 
+const products = Schema.Struct({
+  product: Schema.ArrayEnsure(Schema.NumberFromString.check(Schema.isInt())).check(Schema.isMaxLength(20))
+})
+
+/** `?product=1&product=2`: one question to the supplier for each. */
+const getStock = HttpRouter.add(
+  "GET",
+  "/stock",
+  Effect.gen(function*() {
+    const supplier = yield* Supplier
+    const { product } = yield* HttpServerRequest.schemaSearchParams(products)
+    return yield* HttpServerResponse.json(yield* Effect.forEach(product, supplier.stock, { concurrency: 4 }))
+  }).pipe(
+    Effect.catchTag("SupplierDown", (error) => refuse(502, error.message)),
+    Effect.catchTag("SchemaError", (error) => refuse(400, error.message))
+  )
+)
+
 const getHealth = HttpRouter.add("GET", "/health", HttpServerResponse.text("ok"))
 
 /** Every route of the shop; observing them is one more Layer beside them. */
-export const routes = Layer.mergeAll(getProduct, postOrder, getOrder, postRefund, getTurnover, getHealth, Prometheus.layerRoute()).pipe(
-  Layer.provide(HttpInstrumentation.layer)
-)
+export const routes = Layer.mergeAll(getProduct, postOrder, getOrder, postRefund, getTurnover, getStock, getHealth, Prometheus.layerRoute())
+  .pipe(Layer.provide(HttpInstrumentation.layer))

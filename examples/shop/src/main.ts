@@ -15,7 +15,8 @@ import { createTables } from "./orders/schema.ts"
 import { freePort } from "./port.ts"
 import { deliveryReport } from "./terminal/deliveryReport.ts"
 import { redTable } from "./terminal/redTable.ts"
-import { lastFailedTrace } from "./terminal/waterfall.ts"
+import { Supplier } from "./supplier/Supplier.ts"
+import { lastFailedTrace, lastSuppliedTrace } from "./terminal/waterfall.ts"
 import { traffic, type TrafficCount } from "./traffic.ts"
 
 class Disagreement extends Data.TaggedError("Disagreement")<{ readonly message: string }> {}
@@ -48,7 +49,7 @@ const database = (dir: string) =>
     return server.url
   })
 
-const shop = (url: Redacted.Redacted<string>, port: number) => {
+const shop = (url: Redacted.Redacted<string>, port: number, supplierUrl: string | undefined) => {
   const settings = ObservabilityConfig.layer({
     tracing: { serviceName: "shop" },
     flushInterval: 1,
@@ -74,7 +75,7 @@ const shop = (url: Redacted.Redacted<string>, port: number) => {
     Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port, gracefulShutdownTimeout: "2 seconds" }))
   )
   // Provided around the app, so that it closes after it: what the closing app records is still delivered.
-  return server.pipe(Layer.provide(services), Layer.provideMerge(lastWords), Layer.provideMerge(observability))
+  return server.pipe(Layer.provide(services), Layer.provideMerge(Supplier.layer(supplierUrl)), Layer.provideMerge(lastWords), Layer.provideMerge(observability))
 }
 
 /** Runs after the server is closed and before the backends are: brings everything home and says what became of it. */
@@ -98,8 +99,10 @@ const demo = (options: Arguments) =>
     const address = server.address
     if (address._tag === "UnixPathAddress") return yield* Effect.die(new Error("the shop listens on TCP only"))
     const url = `http://127.0.0.1:${address.port}`
+    const supplier = yield* Supplier
     yield* show("The shop is open", [
       `  shop      ${url}/products/1`,
+      `  supplier  ${supplier.url}`,
       `  metrics   ${url}/metrics`,
       `  health    ${url}/health`,
       "  Ctrl-C ends it: everything recorded so far is flushed and accounted for."
@@ -116,7 +119,17 @@ const demo = (options: Arguments) =>
       const from = options.requests === Infinity ? Math.max(startTime, now - 60_000) : startTime
       const { lines, total } = yield* redTable(from, now + 1)
       const title = `Rate, errors, duration, from PostgreSQL history (${total} requests${options.requests === Infinity ? " in the last minute" : ""})`
-      const text = ["", title, ...lines, "", "The last failed trace, from PostgreSQL", ...(yield* lastFailedTrace)].join("\n")
+      const text = [
+        "",
+        title,
+        ...lines,
+        "",
+        "The last trace through shop and supplier, from PostgreSQL",
+        ...(yield* lastSuppliedTrace),
+        "",
+        "The last failed trace, from PostgreSQL",
+        ...(yield* lastFailedTrace)
+      ].join("\n")
       return { text, total }
     })
 
@@ -169,7 +182,7 @@ const main = (options: Arguments) =>
       yield* Console.log(`Port ${options.port} is taken, using ${port}.`)
     }
     const url = yield* database(options.dir)
-    yield* demo(options).pipe(Effect.provide(shop(url, port)), Effect.provide(NodeHttpClient.layerUndici))
+    yield* demo(options).pipe(Effect.provide(shop(url, port, options.supplierUrl)), Effect.provide(NodeHttpClient.layerUndici))
   }).pipe(
     Effect.scoped,
     Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(explain(cause)))

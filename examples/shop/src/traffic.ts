@@ -9,7 +9,7 @@ export interface TrafficCount {
 
 type Call = readonly ["GET" | "POST", string, unknown?]
 
-/** What request `n` asks for: mostly reading, some buying, now and then a slow report and a refund that fails. */
+/** What request `n` asks for: mostly reading, some buying, now and then a question to the supplier, a slow report and a refund that fails. */
 const callOf = (n: number): Call => {
   const product = 1 + (n * 13) % 50
   const order = 1 + (n * 7) % 20
@@ -24,6 +24,8 @@ const callOf = (n: number): Call => {
     case 11:
     case 17:
       return ["GET", `/orders/${order}`]
+    case 7:
+      return ["GET", `/stock?product=${product}&product=${1 + (product % 50)}`]
     case 13:
       return ["GET", "/reports/turnover"]
     case 21:

@@ -1,13 +1,22 @@
 import { type StoredSpan, type StoredTrace, TraceHistory } from "@effect-observability/core"
 import { Effect } from "effect"
+import { supplierSpan } from "../supplier/server.ts"
 
 /** The last trace with an error in it, read back from history and drawn as a waterfall. */
 export const lastFailedTrace = Effect.gen(function*() {
-  const history = yield* TraceHistory
-  const [latest] = yield* history.getRecentTraces({ limit: 1, status: "ERROR" })
-  if (latest === undefined) return ["  no trace with an error yet"]
-  const trace = yield* history.getTrace(latest.traceId)
-  return trace === undefined ? [`  trace ${latest.traceId} is not stored any more`] : draw(trace)
+  const [latest] = yield* (yield* TraceHistory).getRecentTraces({ limit: 1, status: "ERROR" })
+  return latest === undefined ? ["  no trace with an error yet"] : yield* waterfall(latest.traceId)
+})
+
+/** The last trace that went on from the shop into the supplier. */
+export const lastSuppliedTrace = Effect.gen(function*() {
+  const { traces: [latest] } = yield* (yield* TraceHistory).searchTraces({ operation: supplierSpan, limit: 1 })
+  return latest === undefined ? ["  no such trace yet"] : yield* waterfall(latest.traceId)
+})
+
+const waterfall = Effect.fnUntraced(function*(traceId: string) {
+  const trace = yield* (yield* TraceHistory).getTrace(traceId)
+  return trace === undefined ? [`  trace ${traceId} is not stored any more`] : draw(trace)
 })
 
 const width = 32
