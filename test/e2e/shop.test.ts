@@ -27,7 +27,31 @@ describe("the shop", () => {
     assert.match(shop.output, /gateway\.refund.*✗ GatewayDown/)
     assert.match(shop.output, /http_requests_total: 300 on the Prometheus page, 300 in PostgreSQL/)
     assert.match(shop.output, /the ledger balances/)
+    assert.match(shop.output, /GET \/stock .*\n +supplier\.stock .*\n +GET .*\n +supplier GET \/stock\/:product /)
+    // 12 questions of two products each: every span of the supplier continues the shop's trace below the span of the call.
+    const { calls } = await ask<{ calls: number }>(
+      shop.dir,
+      `select count(*)::int4 as calls from observability.observability_spans supplier
+       join observability.observability_spans call on call.trace_id = supplier.trace_id and call.span_id = supplier.parent_span_id
+       where supplier.name = 'supplier GET /stock/:product' and call.name = 'GET' and call.kind = 'CLIENT'`
+    )
+    assert.strictEqual(calls, 24)
   }, 90_000)
+
+  it("says that the supplier is away, and what is wrong with a question", async () => {
+    shop = new Shop(["--rate", "0", "--supplier-url", "http://127.0.0.1:1"])
+    const url = await shop.url()
+    const get = async (query: string) => {
+      const response = await fetch(`${url}/stock${query}`)
+      return [response.status, (await response.json() as { readonly error: string }).error] as const
+    }
+    assert.deepStrictEqual(await get("?product=1"), [502, "the supplier does not tell its stock: HttpClientError"])
+    for (const query of ["", "?product=one", "?product=1.5", `?${"product=1&".repeat(21)}`]) {
+      const [status, error] = await get(query)
+      assert.strictEqual(status, 400, query)
+      assert.match(error, /product/)
+    }
+  }, 60_000)
 
   it("SIGTERM under load: every answered request and every accepted span is in PostgreSQL", async () => {
     shop = new Shop(["--rate", "0"])
@@ -84,7 +108,9 @@ describe("the shop", () => {
   it.each([
     [["--requests", "many"], /--requests must be a whole number from 1/],
     [["--rats", "5"], /Unknown option '--rats'/],
-    [["--requests", "5", "--rate", "0"], /--rate 0 sends nothing/]
+    [["--requests", "5", "--rate", "0"], /--rate 0 sends nothing/],
+    [["--supplier-url", "ftp://supplier"], /--supplier-url must be like http:\/\/host:port/],
+    [["--supplier-url", "http://user:s3cret@supplier"], /--supplier-url must be .*without user/]
   ])("refuses %j with the option and the fix", async (options, message) => {
     shop = new Shop(options)
     assert.strictEqual(await shop.exit(), 2)

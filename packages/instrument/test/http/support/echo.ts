@@ -7,8 +7,16 @@ import * as Net from "node:net"
 /** Header lines as they came over the wire: names in lower case, repetitions kept. */
 export type Lines = ReadonlyArray<readonly [name: string, value: string]>
 
-/** A server on a free port of the loopback interface that answers 200 (or the status in the path) and remembers the headers it was sent. */
-export const echo: Effect.Effect<{ readonly url: string; readonly seen: Array<Lines> }, never, Scope.Scope> = Effect.gen(function*() {
+interface Echo {
+  readonly url: string
+  readonly seen: Array<Lines>
+}
+
+/**
+ * A server on a free port of the loopback interface that answers 200 (or the status in the path) with this body and remembers the
+ * headers it was sent.
+ */
+export const answering = (body: string): Effect.Effect<Echo, never, Scope.Scope> => Effect.gen(function*() {
   const seen: Array<Lines> = []
   const server = yield* Effect.acquireRelease(
     Effect.callback<Http.Server>((resume) => {
@@ -16,7 +24,7 @@ export const echo: Effect.Effect<{ readonly url: string; readonly seen: Array<Li
         const { rawHeaders } = request
         seen.push(Array.from({ length: rawHeaders.length / 2 }, (_, i) => [rawHeaders[2 * i]!.toLowerCase(), rawHeaders[2 * i + 1]!] as const))
         response.statusCode = Number(/^\/(\d{3})/.exec(request.url ?? "")?.[1] ?? 200)
-        response.end("ok")
+        response.end(body)
       })
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
@@ -28,6 +36,8 @@ export const echo: Effect.Effect<{ readonly url: string; readonly seen: Array<Li
   )
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen }
 })
+
+export const echo = answering("ok")
 
 /** A GET with exactly these header lines, whatever a client library would make of them; the response's head. */
 export const sendRaw = (port: number, path: string, lines: Lines): Effect.Effect<string, Error> =>
