@@ -57,15 +57,17 @@ describe("the shop", () => {
     shop = new Shop(["--rate", "0"])
     const url = await shop.url()
     let answered = 0
+    let failed = 0
     let stop = false
     const lane = async (n: number) => {
       while (!stop) {
         try {
           const response = n % 5 === 0
             ? await fetch(`${url}/orders`, { method: "POST", body: JSON.stringify({ product: 1 + n, quantity: 1, channel: "web" }) })
-            : await fetch(`${url}/products/${1 + n}`)
+            : await fetch(`${url}/${n % 5 === 1 ? "stock?product=" : "products/"}${1 + n}`)
           await response.text()
           answered++
+          if (response.status >= 500) failed++
         } catch {
           // The shop has closed.
           return
@@ -82,6 +84,8 @@ describe("the shop", () => {
     await load
     assert.strictEqual(code, 0, shop.output)
     assert.isBelow(took, 10_000)
+    // Database and supplier close after the shop.
+    assert.strictEqual(failed, 0)
     assert.match(shop.output, /the ledger balances/)
     const [, accepted, exported] = /postgres spans: accepted (\d+), exported (\d+), dropped 0, unconfirmed 0, waiting 0/.exec(shop.output)!
     assert.strictEqual(accepted, exported)

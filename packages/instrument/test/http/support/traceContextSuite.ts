@@ -98,7 +98,7 @@ const anew: Readonly<Record<string, ReadonlyArray<Lines>>> = {
 }
 
 /** The cases, against any service that is called by a server of ours and calls by a client of ours. */
-export const suite = (name: string, harness: Harness) => {
+export const suite = (service: string, harness: Harness) => {
   /** What the harness is called back with, having sent these header lines. */
   const callback = (lines: Lines, times = 1) =>
     Effect.map(harness(lines, times), ({ answer, seen }) => {
@@ -121,7 +121,7 @@ export const suite = (name: string, harness: Harness) => {
       return { traceId: found![1]!, state: states[0] ?? "" }
     })
 
-  describe(`W3C trace context through ${name}`, () => {
+  describe(`W3C trace context through ${service}`, () => {
     for (const [name, cases] of Object.entries(continued)) {
       it.live(`continues the trace: ${name}`, () =>
         Effect.forEach(cases, ([lines, state = ""]) =>
