@@ -162,6 +162,10 @@ describe("labels as a whole", () => {
     assert.isTrue(Effect.runSync(metrics.remove(Good, control)))
     assert.isFalse(Effect.runSync(metrics.remove(Depth, labels)))
     metrics.incrementCounterUnsafe("new_by_name_total", 1, labels)
+    const Ends = MetricDefinition.counter("ends_total", { help: "x", labelNames: ["a", "b", "outcome", "error_type"] })
+    const Work = MetricDefinition.operation("work", { help: "x", labelNames: ["a", "b"] })
+    assert.strictEqual(Effect.runSync(metrics.counted(Ends, metrics.observe(Work, metrics.timed(Latency, Effect.succeed(1), labels), labels), labels)), 1)
+    for (const name of ["ends_total", "work_total"]) assert.strictEqual(values(store, name).at(-1)!.at(-1), 1)
   })
 
   it("of a million keys are refused as a definition; the process keeps none of them", () => {

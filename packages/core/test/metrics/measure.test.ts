@@ -256,6 +256,18 @@ describe("registerGauge", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(store.refusals()["read_failed"], 4)
     }).pipe(Effect.scoped, Effect.provide(Memory.layer())))
+
+  it.effect("an Effect that was interrupted is asked again", () =>
+    Effect.gen(function*() {
+      const metrics = yield* MetricsRecorder
+      const memory = yield* MemoryBackend
+      const { store } = yield* Telemetry
+      let asked = 0
+      yield* metrics.registerGauge(Depth, Effect.suspend(() => ++asked === 2 ? Effect.interrupt : Effect.succeed(asked)), { every: "1 minute" })
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(yield* memory.getGaugeValue(Depth), 3)
+      assert.strictEqual(store.refusals()["read_failed"], 1)
+    }).pipe(Effect.scoped, Effect.provide(Memory.layer())))
 })
 
 describe("labels of a region", () => {

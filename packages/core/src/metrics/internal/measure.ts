@@ -50,9 +50,15 @@ const observe = (registry: Registry, metric: Metric, seconds: number, labels: La
 /** The labels of an end: `outcome` and `error_type` where the metric has them. */
 const ended = (metric: Metric, labels: Labels, exit: Exit.Exit<unknown, unknown>): Labels => {
   const names = isDefinition(metric) ? metric.labelNames : byName
-  const withOutcome = names.includes("outcome")
-  if (!names.includes("error_type")) return withOutcome ? { ...labels, outcome: outcomeOf(exit) } : labels
-  return withOutcome ? { ...labels, outcome: outcomeOf(exit), error_type: errorType(exit) } : { ...labels, error_type: errorType(exit) }
+  const own: Record<string, string> = {}
+  if (names.includes("outcome")) own["outcome"] = outcomeOf(exit)
+  if (names.includes("error_type")) own["error_type"] = errorType(exit)
+  try {
+    return { ...labels, ...own }
+  } catch {
+    // A proxy or a getter that throws: the other labels are missing, and counted as such.
+    return own
+  }
 }
 
 /** What a counter given by its name is declared with. */

@@ -1,4 +1,3 @@
-import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -72,7 +71,8 @@ export const registerGauge = Effect.fnUntraced(function*<R>(
   const once = read.pipe(
     Effect.timeout(timeout),
     Effect.map(put),
-    Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.sync(() => registry.refuse("read_failed", metric)))
+    // Also a read that was interrupted; when this fiber is, no handler runs.
+    Effect.catchCause(() => Effect.sync(() => registry.refuse("read_failed", metric)))
   )
   yield* Effect.forkScoped(quietly(Effect.repeat(once, Schedule.spaced(every))))
 })

@@ -252,6 +252,6 @@ export const named = (name: string, probability: number): Sampler | undefined =>
   const root = base === "always_on" ? always : base === "always_off" ? never : ratio(probability)
   if (based === undefined) return root
   // Where everything is kept anyway a caller forces nothing.
-  const thins = root !== always && probability < 1
+  const thins = root === never || (root !== always && probability < 1)
   return parentBased(root, thins ? { remoteParentSampled: rateLimited(forcedSpansPerSecond) } : {})
 }

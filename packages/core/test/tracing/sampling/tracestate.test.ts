@@ -27,6 +27,15 @@ describe("thresholds", () => {
     for (const text of ["", "g", "C", "0x8", "1".repeat(15), " 8"]) assert.isUndefined(parseThreshold(text))
     assert.strictEqual(parseThreshold("0"), 1)
   })
+
+  it("never stand for no probability at all: a weight would be infinite", () => {
+    for (const text of ["ffffffffffffff", "fffffffffffffe", "fffffffffffffd"]) assert.isTrue(Number.isFinite(1 / parseThreshold(text)!))
+    for (const probability of [2 ** -44, 2 ** -56, 1e-40, Number.MIN_VALUE]) {
+      const { high, probability: stated, text } = thresholdOf(probability)
+      assert.isTrue(stated > 0 && high < 2 ** 24)
+      assert.strictEqual(parseThreshold(text), stated)
+    }
+  })
 })
 
 describe("the ot member of tracestate", () => {

@@ -22,7 +22,8 @@ const precision = 4
 export const thresholdOf = (probability: number): Threshold => {
   // Leading f digits of the threshold say how small the probability is; they are no precision.
   const leading = Math.floor(-Math.log2(probability) / 4)
-  const unit = 16 ** Math.max(0, 14 - leading - precision)
+  // Never the last digit: a double has 53 bits, and the threshold of nothing at all would be no threshold.
+  const unit = 16 ** Math.max(1, 14 - leading - precision)
   const value = whole - Math.max(unit, Math.round((whole * probability) / unit) * unit)
   return fromValue(value)
 }
@@ -34,6 +35,7 @@ const fromValue = (value: number): Threshold => ({
   text: value.toString(16).padStart(14, "0").replace(/0+$/, "") || "0"
 })
 
-/** The probability a `th` value stands for; `undefined` when it is none. */
+/** The probability a `th` value stands for, above 0; `undefined` when it is none. */
 export const parseThreshold = (text: string): number | undefined =>
-  /^[0-9a-f]{1,14}$/.test(text) ? (whole - Number.parseInt(text.padEnd(14, "0"), 16)) / whole : undefined
+  // The highest ones round up to the whole.
+  /^[0-9a-f]{1,14}$/.test(text) ? Math.max(1, whole - Number.parseInt(text.padEnd(14, "0"), 16)) / whole : undefined
