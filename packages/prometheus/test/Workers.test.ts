@@ -168,6 +168,29 @@ describe("what workers say", () => {
       )
     ), 60_000)
 
+  it.live("what ended and began anew between two reports stays on the page", () =>
+    Effect.gen(function*() {
+      const own = yield* MetricsRecorder
+      const { metrics } = yield* local
+      const Level = MetricDefinition.gauge("level", { help: "Level", labelNames: ["queue"] })
+      for (const [recorder, queue] of [[own, "own"], [metrics, "far"]] as const) {
+        recorder.setGaugeUnsafe(Level, 1, { queue })
+        assert.strictEqual(total(yield* page, "level", { queue }), 1)
+        assert.isTrue(yield* recorder.remove(Level, { queue }))
+        recorder.setGaugeUnsafe(Level, 2, { queue })
+        assert.strictEqual(total(yield* page, "level", { queue }), 2)
+        recorder.setGaugeUnsafe(Level, 3, { queue })
+        assert.strictEqual(total(yield* page, "level", { queue }), 3)
+        yield* recorder.remove(Level, { queue })
+        assert.isUndefined(total(yield* page, "level", { queue }))
+        for (const value of [5, 7]) {
+          recorder.observeSummaryUnsafe("size", value, { queue })
+          assert.closeTo(total(yield* page, "size", { queue, quantile: "0.5" })!, value, 0.1)
+          assert.isTrue(yield* recorder.remove("size", { queue }))
+        }
+      }
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Workers.layerPrimary(patient)))))
+
   it.live("is not believed when it is rubbish, and harms no one else", () =>
     Effect.gen(function*() {
       const mark = "effect-observability/workers"

@@ -82,6 +82,8 @@ export class Source implements Contributor {
   private readonly aggregate: Aggregate
   private readonly families = new Map<number, { readonly family: MergedFamily; readonly places: ReadonlyArray<number> }>()
   private readonly series = new Map<number, { readonly family: MergedFamily; readonly series: MergedSeries }>()
+  /** Whose value a gauge, whose quantiles a summary shows: a series that began anew is told before the end of the one it follows. */
+  private readonly writers = new Map<MergedSeries, number>()
 
   constructor(aggregate: Aggregate, label: string) {
     this.aggregate = aggregate
@@ -117,13 +119,16 @@ export class Source implements Contributor {
     if (known === undefined) return
     const { family, series } = known
     if (isGauge(family.definition)) {
+      this.writers.set(series, id)
       series.values.set(this, figures[0]!)
       series.last = figures[0]!
       return
     }
     const { totals } = series
     for (let i = 0; i < totals.length; i++) totals[i]! += figures[i] ?? 0
-    if (figures.length > totals.length) series.quantiles = figures.slice(totals.length)
+    if (figures.length <= totals.length) return
+    this.writers.set(series, id)
+    series.quantiles = figures.slice(totals.length)
   }
 
   private show({ bucket, series: id, ...exemplar }: ExemplarNote): void {
@@ -142,6 +147,8 @@ export class Source implements Contributor {
       const known = this.series.get(id)
       if (known === undefined) continue
       this.series.delete(id)
+      if (this.writers.get(known.series) !== id) continue
+      this.writers.delete(known.series)
       if (!isGauge(known.family.definition)) {
         if (known.family.rule === "perWorker") known.series.quantiles = []
         continue
