@@ -44,6 +44,25 @@ describe("the grid of histogram sums", () => {
     assert.strictEqual(cut(3, 0.25), 0.25)
   })
 
+  it("forgets the series that ended when the store gives up their places", () => {
+    const store = new Series4()
+    const grid = new SumGrid()
+    const Routes = MetricDefinition.histogram("routes_seconds", { help: "h", unit: "seconds", buckets: [1], labelNames: ["route"] })
+    const frameOf = (generation: number, routes: ReadonlyArray<string>) => ({
+      ...store.frame(0, 1_000, routes.map((route) => ({ metric: Routes, labels: { route }, observed: [0.123_456_7] }))),
+      generation
+    })
+    const all = frameOf(1, ["/a", "/b", "/c"])
+    grid.cut(1, [all])
+    assert.strictEqual(grid.size, 3)
+    const { histograms } = all
+    const left = { ...all, generation: 2, histograms: { ...histograms, series: histograms.series.slice(0, 1) } }
+    for (let i = 0; i < 2; i++) {
+      grid.cut(2, [left])
+      assert.strictEqual(grid.size, 1)
+    }
+  })
+
   it("leaves whole numbers, decimals and what no grid holds as they are", () => {
     const Bytes = MetricDefinition.histogram("answer_bytes", { help: "h", unit: "bytes", buckets: [1_000, 10_000] })
     const store = new Series4()

@@ -13,14 +13,33 @@ export class SumGrid {
   /** Before the current batch, and after it. By series. */
   private before = new Map<Series, number>()
   private after = new Map<Series, number>()
+  /** Of the newest frame, before the current batch and after it. */
+  private generationBefore: number | undefined
+  private generation: number | undefined
+
+  /** Series with a remainder. */
+  get size(): number {
+    return this.after.size
+  }
 
   cut(number: number, batch: ReadonlyArray<MetricFrame>): ReadonlyArray<MetricFrame> {
     if (number !== this.number) {
       this.before = this.after
+      this.generationBefore = this.generation
       this.number = number
     }
     this.after = new Map(this.before)
-    return batch.map((frame) => (frame.histograms.series.length === 0 ? frame : this.frame(frame)))
+    const out = batch.map((frame) => (frame.histograms.series.length === 0 ? frame : this.frame(frame)))
+    const last = batch.at(-1)
+    this.generation = last?.generation
+    if (last !== undefined && last.generation !== this.generationBefore) this.forget(last)
+    return out
+  }
+
+  /** With a generation go the series that ended before it: their remainders, less than a step each, have no frame to go into. */
+  private forget({ histograms }: MetricFrame): void {
+    const living = new Set(histograms.series)
+    for (const series of this.after.keys()) if (!living.has(series)) this.after.delete(series)
   }
 
   private frame(frame: MetricFrame): MetricFrame {
