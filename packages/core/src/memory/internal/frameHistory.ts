@@ -60,13 +60,14 @@ const seriesOf = ({ counters, gauges, histograms, summaries }: MetricFrame): Rea
 /** A series that ended and came again is the same one here. */
 const keyOf = ({ definition: { buckets, name, type }, labelValues }: Series): string => JSON.stringify([name, type, buckets, labelValues])
 
-type Positions = ReadonlyMap<number, ReadonlyMap<string, number>>
+type Positions = ReadonlyMap<number, ReadonlyMap<string, ReadonlyArray<number>>>
 
-/** Where each series stands in the frames of a generation: its last frame names all of them. */
+/** Where each series stands in the frames of a generation, at a new place each time it came again: the last frame names all of them. */
 const positionsOf = (frames: Writer): Positions =>
   new Map([...Map.groupBy(frames, ({ generation }) => generation)].map(([generation, own]) => {
     const { counters, gauges, histograms, summaries } = own.at(-1)!
-    return [generation, new Map([counters, gauges, histograms, summaries].flatMap(({ series }) => series.map((one, i) => [keyOf(one), i] as const)))]
+    const places = [counters, gauges, histograms, summaries].flatMap(({ series }) => series.map((one, at) => ({ key: keyOf(one), at })))
+    return [generation, new Map([...Map.groupBy(places, ({ key }) => key)].map(([key, found]) => [key, found.map(({ at }) => at)]))]
   }))
 
 const blockOf = (
@@ -83,8 +84,9 @@ const blockOf = (
     return Array.from({ length: reading === "buckets" ? one.definition.buckets!.length + 1 : 1 }, (_, b) => ({
       cell: first[i]! + b,
       values: Float64Array.from(frames, (frame) => {
-        const position = positions.get(frame.generation)!.get(key)
-        return position === undefined ? NaN : read(reading, type === "summary" ? frame.summaries : frame.histograms, frame, position, b)
+        const distribution = type === "summary" ? frame.summaries : frame.histograms
+        const places = positions.get(frame.generation)!.get(key) ?? []
+        return places.reduce((before, at) => joined(reading, before, read(reading, distribution, frame, at, b)), NaN)
       })
     }))
   })
@@ -92,6 +94,21 @@ const blockOf = (
     ends: Float64Array.from(frames, (frame) => frame.endTime),
     spans: Float64Array.from(frames, (frame) => frame.endTime - frame.startTime),
     columns
+  }
+}
+
+/** What a series had before it ended and after it came again, in one frame. */
+const joined = (reading: MetricRange.Reading, before: number, after: number): number => {
+  if (Number.isNaN(before) || Number.isNaN(after)) return Number.isNaN(after) ? before : after
+  switch (reading) {
+    case "value":
+      return after
+    case "min":
+      return Math.min(before, after)
+    case "max":
+      return Math.max(before, after)
+    default:
+      return before + after
   }
 }
 
