@@ -1,6 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { encode, parse } from "./internal/baggageText.ts"
+import { encode, isToken, parse } from "./internal/baggageText.ts"
 
 /** One entry of the baggage. */
 export interface BaggageEntry {
@@ -47,10 +47,14 @@ export { withEntries as with }
 /** The baggage with some entries changed. */
 export const edit = (baggage: Baggage, entries: Readonly<Record<string, string | undefined>>): Baggage => {
   const out = new Map(baggage)
-  for (const name of Object.keys(entries)) {
-    const value = entries[name]
-    if (value === undefined) out.delete(name)
-    else if (isToken(name)) out.set(name, { value: String(value).toWellFormed(), properties: out.get(name)?.properties ?? "" })
+  try {
+    for (const name of Object.keys(entries)) {
+      const value = entries[name]
+      if (value === undefined) out.delete(name)
+      else if (isToken(name)) out.set(name, { value: String(value).toWellFormed(), properties: out.get(name)?.properties ?? "" })
+    }
+  } catch {
+    // A getter that throws: what was read so far stands.
   }
   return out
 }
@@ -60,5 +64,3 @@ export const decode = (header: unknown): Baggage => typeof header === "string" ?
 
 /** The header of a baggage, within the limits: whole entries in their order, as many as fit. Empty when there are none. */
 export const toHeader = (baggage: Baggage): string => encode(baggage)
-
-const isToken = (name: string): boolean => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}$/.test(name)

@@ -87,6 +87,23 @@ describe("the baggage of a program", () => {
       assert.strictEqual(yield* Baggage.get("tenant"), undefined)
     }))
 
+  it.effect("fails no program, and lets nothing else out, whatever it is made of", () =>
+    Effect.gen(function*() {
+      const { proxy, revoke } = Proxy.revocable({}, {})
+      revoke()
+      for (const entries of [proxy, { get b(): string { throw new Error("no") } }]) {
+        const found = yield* Baggage.current.pipe(Baggage.with(entries), Baggage.with({ a: "1" }))
+        assert.deepStrictEqual(plain(found), { a: "1" })
+      }
+      const own = new Map<string, unknown>([
+        ["a\r\nx-evil", { value: "1", properties: "" }],
+        ["b", { value: 5, properties: "" }],
+        ["c", { value: "1", properties: "\r\nx-evil: 1" }],
+        ["d", { value: "1\r\nx: 1", properties: ";p=1" }]
+      ])
+      assert.strictEqual(Baggage.toHeader(own as never), "d=1%0D%0Ax%3A%201;p=1")
+    }))
+
   it.effect("goes to forked fibers", () =>
     Effect.gen(function*() {
       const found = yield* Effect.all([Baggage.get("t"), Effect.andThen(Effect.yieldNow, Baggage.get("t"))], { concurrency: 2 }).pipe(Baggage.with({ t: "1" }))

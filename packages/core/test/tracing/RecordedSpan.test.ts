@@ -277,6 +277,16 @@ describe("attribute values", () => {
     assert.strictEqual((span.attributes.get("array") as ReadonlyArray<string>).length, 128)
   })
 
+  it("what is no key and no link, from untyped code, is left out", () => {
+    const span = ended(Exit.void, (span) => {
+      for (const key of [undefined, null, 5, Symbol("s"), {}]) span.attribute(key as never, 1)
+      span.attribute("a", 1)
+      span.addLinks([null, {}, { span: null }, { span: { traceId: 1 } }] as never)
+    })
+    assert.deepStrictEqual(Object.fromEntries(span.attributes), { a: 1 })
+    assert.deepStrictEqual(span.links, [])
+  })
+
   it("of events cannot touch a prototype and survive a throwing getter", () => {
     const attributes = JSON.parse("{\"__proto__\":[1],\"a\":1}")
     const throwing = { b: 2, get c(): number { throw new Error("no") } }

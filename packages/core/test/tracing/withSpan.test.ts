@@ -136,6 +136,11 @@ describe("attributes as a function", () => {
       assert.strictEqual(asked, 2)
       yield* Effect.void.pipe(Tracer.withSpan("bad", { attributes: () => { throw new Error("no") } }), kept.provide)
       assert.strictEqual(kept.named("bad").attributes.get("otel.attributes"), "[unreadable]")
+      const trap = { first: 1, get second(): number { throw new Error("no") } }
+      for (const [name, given] of [["asked", () => trap], ["given", trap]] as const) {
+        yield* Effect.void.pipe(Tracer.withSpan(name, { attributes: given }), kept.provide)
+        assert.deepStrictEqual(Object.fromEntries(kept.named(name).attributes), { first: 1, "otel.attributes": "[unreadable]" })
+      }
     }))
 })
 

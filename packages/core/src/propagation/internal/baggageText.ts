@@ -10,6 +10,7 @@ const maxEntryBytes = 4_096
 const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]{1,256}"
 /** baggage-octet of the specification: printable ASCII without quote, comma, semicolon and backslash. */
 const octets = "[\\x21\\x23-\\x2b\\x2d-\\x3a\\x3c-\\x5b\\x5d-\\x7e]*"
+const wholeToken = new RegExp(`^${token}$`)
 const pair = new RegExp(`^(${token})[ \\t]*=[ \\t]*(${octets})$`)
 const property = new RegExp(`^${token}(?:[ \\t]*=[ \\t]*${octets})?$`)
 
@@ -60,12 +61,20 @@ const decoded = (text: string): string | undefined => {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
+const areProperties = (text: unknown): boolean =>
+  text === "" || (typeof text === "string" && text.startsWith(";") && text.slice(1).split(";").every((one) => property.test(one)))
+
+/** Whether a text may be the name of an entry. */
+export const isToken = (name: string): boolean => wholeToken.test(name)
+
 /** Everything that is no baggage-octet is percent-encoded anew, and so is `%`: nothing decoded leaves as it is. */
 export const encode = (baggage: Baggage): string => {
   let out = ""
   let count = 0
   for (const [name, { properties, value }] of baggage) {
     if (count >= maxEntries) break
+    // A map that a program made by itself may hold anything.
+    if (!isToken(name) || typeof value !== "string" || !areProperties(properties)) continue
     const entry = `${name}=${encodeURIComponent(value.toWellFormed())}${properties}`
     if (entry.length > maxEntryBytes || out.length + entry.length + 1 > maxBytes) continue
     out += out === "" ? entry : `,${entry}`

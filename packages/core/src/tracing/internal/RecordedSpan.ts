@@ -60,7 +60,7 @@ export class RecordedSpan extends LocalSpan {
   }
 
   attribute(key: string, value: unknown): void {
-    if (this.status._tag === "Ended") return
+    if (this.status._tag === "Ended" || typeof key !== "string") return
     const values = this.home.values()
     const entry = values.entry(key)
     const plain = values.plain(key, value, entry)
@@ -239,10 +239,15 @@ const parentIdOf = (parent: EffectTracer.AnySpan): string | undefined => {
 
 const plainLinks = (links: ReadonlyArray<EffectTracer.SpanLink>, values: Values): ReadonlyArray<SpanLinkData> => {
   const out: Array<SpanLinkData> = []
-  for (const { attributes, span } of links) {
-    const traceId = span.traceId.toLowerCase().padStart(32, "0")
-    const spanId = span.spanId.toLowerCase()
-    if (isTraceId(traceId) && isSpanId(spanId)) out.push({ traceId, spanId, attributes: values.record(attributes, values.limits.attributePerLinkCount) })
+  for (const link of links) {
+    try {
+      const { attributes, span } = link
+      const traceId = span.traceId.toLowerCase().padStart(32, "0")
+      const spanId = span.spanId.toLowerCase()
+      if (isTraceId(traceId) && isSpanId(spanId)) out.push({ traceId, spanId, attributes: values.record(attributes, values.limits.attributePerLinkCount) })
+    } catch {
+      // What is no link, from untyped code: a span that ends must not fail for it.
+    }
   }
   return out
 }

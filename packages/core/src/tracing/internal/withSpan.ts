@@ -115,7 +115,11 @@ const begin = (
     const annotations = fiber.getRef(References.TracerSpanAnnotations)
     for (const key in annotations) span.attribute(key, annotations[key])
     const attributes = attributesOf(options)
-    for (const key in attributes) span.attribute(key, attributes[key])
+    try {
+      for (const key in attributes) span.attribute(key, attributes[key])
+    } catch {
+      span.attribute(unreadableKey, "[unreadable]")
+    }
   }
   return span
 }
@@ -149,7 +153,8 @@ const attributesOf = (options: SpanOptions | undefined): Readonly<Record<string,
   }
 }
 
-const unreadable: Readonly<Record<string, unknown>> = Object.freeze({ "otel.attributes": "[unreadable]" })
+const unreadableKey = "otel.attributes"
+const unreadable: Readonly<Record<string, unknown>> = Object.freeze({ [unreadableKey]: "[unreadable]" })
 
 /** Another tracer is installed, or the span is to be one of Effect's that stand for nothing. */
 const effects = (

@@ -37,7 +37,8 @@ export const ratio = (probability: number): Sampler => {
 export const make = (description: string, probability: (root: RootSpan) => number): Sampler =>
   sampler(description, [], () => (root) => {
     try {
-      return probability({ name: root.name, kind: root.kind, parent: root.parent })
+      const share: unknown = probability({ name: root.name, kind: root.kind, parent: root.parent })
+      return typeof share === "number" ? share : 0
     } catch {
       return 0
     }

@@ -44,6 +44,7 @@ describe("always, never, ratio", () => {
     near(share(Sampler.make("half", () => 0.5)), 0.5)
     assert.strictEqual(share(Sampler.make("nan", () => NaN)), 0)
     assert.strictEqual(share(Sampler.make("text", () => "x" as never)), 0)
+    for (const odd of ["1", 1n, Symbol("s"), { valueOf: () => { throw new Error("no") } }]) assert.strictEqual(share(Sampler.make("odd", () => odd as never)), 0)
     assert.strictEqual(share(Sampler.make("throws", () => { throw new Error("no") })), 0)
   })
 })
