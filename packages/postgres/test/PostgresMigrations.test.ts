@@ -5,10 +5,12 @@ import * as Partitions from "../src/internal/partitions.ts"
 import * as Session from "../src/internal/session.ts"
 import { migrate } from "../src/migrations/index.ts"
 import type { Names } from "../src/PostgresConfig.ts"
+import * as SpanPacker from "../src/spans/SpanPacker.ts"
 import { partitioned } from "../src/internal/names.ts"
 import { ask, Database, freshNames, Requests, startProcess } from "./support/database.ts"
 import { Series4 } from "./support/frames.ts"
 import { everything, packAt } from "./support/packed.ts"
+import { span } from "./support/spans.ts"
 
 const withSession = <A, E>(target: Session.Target, use: (session: Session.Session) => Effect.Effect<A, E>) =>
   Effect.acquireUseRelease(Session.open(target, 30_000), use, (session) => session.close)
@@ -95,6 +97,9 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
       const done = yield* packAt(limited, names, Date.now())
       assert.deepStrictEqual([done.hours, done.days], [1, 1])
       assert.strictEqual((yield* everything(limited, names)).length, 3)
+      yield* process.exportSpans(1, span({ startTime: BigInt(old) * 1_000_000n, endTime: BigInt(old + 5) * 1_000_000n }))
+      const packed = yield* withSession(limited, (session) => SpanPacker.pass(session, { names, searchable: new Set(), minAge: 0, eager: true }))
+      assert.deepStrictEqual(packed, { chunks: 1, spans: 1, problems: [] })
       const expired = (session: Session.Session) => Partitions.dropExpired(session, names, () => 1)
       assert.include(yield* withSession(limited, expired), `obs_metric_pack_day_p${Partitions.dayOf(old)}`)
       assert.deepStrictEqual(yield* withSession(target, expired), [])

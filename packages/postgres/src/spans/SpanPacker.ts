@@ -61,9 +61,13 @@ export const pass = (session: Session, options: PackerOptions): Effect.Effect<Pa
   })
 
 interface Day {
-  /** Qualified name of the partition. */
+  /** The partitioned table: a role that may write there need not have rights on a partition that was made later. */
   readonly table: string
+  /** What holds for the rows of the one partition: their places (`ctid`) tell them apart. */
+  readonly within: string
   readonly day: string
+  /** Its beginning, as the server reads it. */
+  readonly start: string
   readonly finished: boolean
 }
 
@@ -71,7 +75,8 @@ const days = (session: Session, { names }: PackerOptions): Effect.Effect<Readonl
   const t = sqlNames(names)
   return Effect.map(
     session.query(
-      `select c.relname::text as name, right(c.relname, 8) as day, right(c.relname, 8) < to_char(now() at time zone 'UTC', 'YYYYMMDD') as finished
+      `select right(c.relname, 8) as day, to_char(to_date(right(c.relname, 8), 'YYYYMMDD'), 'YYYY-MM-DD') as start,
+          to_char(to_date(right(c.relname, 8), 'YYYYMMDD') + 1, 'YYYY-MM-DD') as next, right(c.relname, 8) < to_char(now() at time zone 'UTC', 'YYYYMMDD') as finished
         from pg_inherits i
         join pg_class c on c.oid = i.inhrelid
         join pg_class p on p.oid = i.inhparent
@@ -79,7 +84,12 @@ const days = (session: Session, { names }: PackerOptions): Effect.Effect<Readonl
         where n.nspname = $1 and p.relname = 'obs_trace_part' and c.relname ~ '_p[0-9]{8}$' order by c.relname`,
       [text(names.schema)]
     ),
-    (rows) => rows.map((row) => ({ table: `${t.schema}."${row["name"]}"`, day: String(row["day"]), finished: row["finished"] === true }))
+    (rows) => rows.map((row) => {
+      const start = `${row["start"]} 00:00:00+00`
+      // Constants, so that the planner sees the one partition.
+      const within = `ts >= '${start}' and ts < '${row["next"]} 00:00:00+00'`
+      return { table: t.trace_part, within, day: String(row["day"]), start, finished: row["finished"] === true }
+    })
   )
 }
 
@@ -108,7 +118,7 @@ const chunk = (session: Session, options: PackerOptions, day: Day, from: string)
         if (!day.finished && options.eager !== true) {
           const waiting = yield* session.query(
             `select coalesce(sum(span_count), 0)::int8 as spans
-              from (select span_count from ${day.table} where ctid > $1::tid and ts < now() - make_interval(secs => $2::int4) limit $3::int4) w`,
+              from (select span_count from ${day.table} where ${day.within} and ctid > $1::tid and ts < now() - make_interval(secs => $2::int4) limit $3::int4) w`,
             [text(from), int4(minAge), int4(wanted)]
           )
           if (Number(waiting[0]!["spans"]) < wanted) return undefined
@@ -135,16 +145,15 @@ const exchange = (session: Session, options: PackerOptions, day: Day, parts: Rea
     yield* session.execute("savepoint packing")
     const chunk = (yield* session.query(`select nextval(${t.rowId}) as id`))[0]!["id"] as bigint
     yield* agreeOnSearchable(session, options, chunk)
-    const ts = `${day.day.slice(0, -4)}-${day.day.slice(-4, -2)}-${day.day.slice(-2)} 00:00:00+00`
-    for (const row of Packing.packTraces(parts)) yield* session.query(insertTraces(t), traceParameters(ts, chunk, row))
-    for (const row of Packing.packSpans(parts, options.searchable)) yield* session.query(insertSpans(t), spanParameters(ts, chunk, row))
+    for (const row of Packing.packTraces(parts)) yield* session.query(insertTraces(t), traceParameters(day.start, chunk, row))
+    for (const row of Packing.packSpans(parts, options.searchable)) yield* session.query(insertSpans(t), spanParameters(day.start, chunk, row))
     const ctids = texts(parts.map((part) => part.ctid))
-    const compared = (yield* session.query(compare(t), [text(ts), int8(chunk), ctids]))[0]!
+    const compared = (yield* session.query(compare(t), [text(day.start), int8(chunk), ctids]))[0]!
     const spans = parts.reduce((sum, part) => sum + part.spanIds.length, 0)
     const equal = ["parts", "same_parts"].every((field) => Number(compared[field]) === parts.length) &&
       ["spans", "same_spans"].every((field) => Number(compared[field]) === spans)
     const deleted = equal
-      ? (yield* session.query(`delete from ${day.table} where ctid = any($1::text[]::tid[]) returning 1`, [ctids])).length
+      ? (yield* session.query(`delete from ${day.table} where ${day.within} and ctid = any($1::text[]::tid[]) returning 1`, [ctids])).length
       : 0
     if (deleted === parts.length) return undefined
     yield* session.execute("rollback to savepoint packing")
@@ -193,7 +202,7 @@ const selectParts = (day: Day): string =>
     case when small then links::text[] end as links
   from (
     select *, pg_column_size(attributes) + coalesce(pg_column_size(events), 0) + coalesce(pg_column_size(links), 0) < ${largeText} as small, ctid
-    from ${day.table} where ctid > $1::tid and ts < now() - make_interval(secs => $2::int4) limit $3::int4) p`
+    from ${day.table} where ${day.within} and ctid > $1::tid and ts < now() - make_interval(secs => $2::int4) limit $3::int4) p`
 
 /** The texts of a row that would be too large for one message. */
 const largeTexts = (session: Session, day: Day, ctid: string): Effect.Effect<Row, SqlError> =>
@@ -202,7 +211,7 @@ const largeTexts = (session: Session, day: Day, ctid: string): Effect.Effect<Row
       `select s.attributes::text, s.events::text, s.links::text, s.message, s.state
         from ${day.table} p cross join lateral unnest(p.attributes, p.events, p.links, p.messages, p.states) with ordinality
           as s(attributes, events, links, message, state, i)
-        where p.ctid = $1::tid order by s.i`,
+        where ${day.within} and p.ctid = $1::tid order by s.i`,
       [text(ctid)]
     ),
     (rows) => {
