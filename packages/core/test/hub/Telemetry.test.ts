@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer } from "effect"
+import { Clock, Effect, Exit, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Diagnostics, Exporter, Health, Ledger, type Listener, MetricDefinition, type MetricFrame, MetricsRecorder, ObservabilityConfig, type SpanData, StandardMetrics, Telemetry } from "../../src/index.ts"
 
@@ -42,6 +42,34 @@ const increase = (frames: ReadonlyArray<MetricFrame>, name: string): number =>
   frames.reduce((sum, { counters }) => sum + counters.series.reduce((inner, series, i) => series.definition.name === name ? inner + counters.values[i]! : inner, 0), 0)
 
 describe("the hub", () => {
+  it.effect("frames go on when the wall clock is set back by an hour", () => {
+    const sent: Array<MetricFrame> = []
+    return Effect.gen(function*() {
+      const inner = yield* Clock.Clock
+      let set = 7_200_000
+      const clock: Clock.Clock = {
+        currentTimeMillisUnsafe: () => inner.currentTimeMillisUnsafe() + set,
+        currentTimeMillis: Effect.sync(() => inner.currentTimeMillisUnsafe() + set),
+        currentTimeNanosUnsafe: () => inner.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n,
+        currentTimeNanos: Effect.sync(() => inner.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n),
+        monotonicTimeNanosUnsafe: () => inner.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: inner.monotonicTimeNanos,
+        sleep: (duration) => inner.sleep(duration)
+      }
+      yield* Effect.gen(function*() {
+        const metrics = yield* MetricsRecorder
+        for (let i = 0; i < 10; i++) {
+          if (i === 3) set -= 3_600_000
+          metrics.incrementCounterUnsafe(StandardMetrics.HttpRequestsTotal, 1, labels)
+          yield* TestClock.adjust("1 second").pipe(Effect.provideService(Clock.Clock, inner))
+        }
+        assert.strictEqual(sent.length, 10)
+        assert.strictEqual(increase(sent, "http_requests_total"), 10)
+        assert.isTrue(sent.every(({ endTime, startTime }) => startTime <= endTime))
+      }).pipe(Effect.provide(backend("a", sent, [])), Effect.provideService(Clock.Clock, clock))
+    })
+  })
+
   it.effect("two backends side by side share one store and get everything once", () => {
     const a: Array<MetricFrame> = []
     const b: Array<MetricFrame> = []

@@ -96,7 +96,8 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
       Effect.andThen(Effect.sync(() => {
         const now = clock.currentTimeMillisUnsafe()
         const point = now - (now % interval)
-        if (point > start) take(point)
+        // A wall clock that was set back must not stop the frames until it is where it was.
+        if (point > start || start - now >= interval) take(point)
       })),
       Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)
     )
