@@ -87,8 +87,8 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
         problem = undefined
         return left.length === 0 ? maintenanceInterval : shortInterval
       }),
+      // An interruption of something in it too: when this fiber is interrupted, no handler runs.
       Effect.catchCause((cause) => {
-        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
         problem = `maintenance: ${problemOf(cause)}`
         return Effect.succeed(shortInterval)
       })
@@ -101,7 +101,6 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
       yield* Effect.repeat(pass, { until: () => !ready })
     }).pipe(
       Effect.catchCause((cause) => {
-        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
         problem = problemOf(cause)
         return Effect.sleep(shortInterval)
       }),

@@ -30,9 +30,8 @@ export const start = (store: Store, searchable: ReadonlySet<string>): Effect.Eff
       // A connection lost in the middle is no reason to report a problem for a minute.
       Effect.retry({ schedule: backoff, times: 8 }),
       Effect.map(({ problems }) => problems[0]),
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.succeed(problemOf(cause))
-      ),
+      // An interruption of something in it too: when this fiber is interrupted, no handler runs.
+      Effect.catchCause((cause) => Effect.succeed(problemOf(cause))),
       Effect.map((found) => {
         problem = found === undefined ? undefined : `packing spans: ${found}`
       })

@@ -1,4 +1,3 @@
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { maintenanceInterval, type Registry } from "../../metrics/internal/Registry.ts"
 import { quietly } from "../quietly.ts"
@@ -22,7 +21,8 @@ export const housekeeping = (store: Registry): Effect.Effect<never> => {
   })
   return Effect.sleep(maintenanceInterval).pipe(
     Effect.andThen(pass),
-    Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void),
+    // An interruption of something in it too: when this fiber is interrupted, no handler runs.
+    Effect.catchCause(() => Effect.void),
     Effect.forever,
     quietly
   )

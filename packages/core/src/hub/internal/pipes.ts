@@ -1,4 +1,3 @@
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { ObservabilitySettings } from "../../config/ObservabilityConfig.ts"
@@ -99,7 +98,8 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
         // A wall clock that was set back must not stop the frames until it is where it was.
         if (point > start || start - now >= interval) take(point)
       })),
-      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)
+      // An interruption of something in it too: when this fiber is interrupted, no handler runs.
+      Effect.catchCause(() => Effect.void)
     )
     yield* Effect.forkScoped(quietly(Effect.forever(tick)))
     return { ...processor, flush: quietly(Effect.andThen(takeNow, processor.flush)) }

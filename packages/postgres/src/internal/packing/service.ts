@@ -37,8 +37,8 @@ export const run = (options: PackingOptions): Effect.Effect<never> => {
       options.onProblem(undefined)
       return yielded ? Effect.succeed(soon) : untilNextHour
     }),
+    // An interruption of something in it too: when this fiber is interrupted, no handler runs.
     Effect.catchCause((cause) => {
-      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
       options.onProblem(cause)
       return Effect.succeed(soon)
     })

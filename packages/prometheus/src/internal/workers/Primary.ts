@@ -1,5 +1,4 @@
 import type { MetricFamily, MetricStore } from "@effect-observability/core"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -164,7 +163,8 @@ export class Primary {
   private readonly work: Effect.Effect<void> = Effect.suspend(() =>
     Effect.raceFirst(Queue.take(this.bell), Effect.sleep(this.options.interval)).pipe(
       Effect.andThen(Effect.suspend(() => this.round())),
-      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)
+      // An interruption of something in it too: when this fiber is interrupted, no handler runs.
+      Effect.catchCause(() => Effect.void)
     )
   ).pipe(Effect.forever)
 

@@ -1,5 +1,4 @@
 import type { Telemetry } from "@effect-observability/core"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -51,7 +50,8 @@ export const serve = (
     const answer = Queue.take(questions).pipe(
       // After the last report there is nothing to tell: a reporter that starts now would tell everything once more.
       Effect.flatMap(({ ask, primary }) => ending ? Effect.void : report(reporterFor(primary), primary, { answers: ask })),
-      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)
+      // An interruption of something in it too: when this fiber is interrupted, no handler runs.
+      Effect.catchCause(() => Effect.void)
     )
     const last = Effect.suspend(() => {
       ending = true
