@@ -184,6 +184,10 @@ export const problem = (
   for (const label of Object.keys(labelValues ?? {})) {
     if (!seen.has(label)) return wrong("labelValues", `names ${quote(label)}, which is not in labelNames: add it there`)
   }
+  const { maxSeries } = definition
+  if (maxSeries !== undefined && !(Number.isInteger(maxSeries) && maxSeries >= 1)) {
+    return wrong("maxSeries", `is ${quote(maxSeries)}: use a whole number from 1, or leave it out`)
+  }
   if (type === "histogram") {
     const { exponential } = definition
     if (exponential !== undefined && !(Number.isInteger(exponential.maxSize) && exponential.maxSize >= 2 && exponential.maxSize <= 1024)) {
@@ -203,8 +207,11 @@ export const problem = (
     if (ageBuckets !== undefined && !(Number.isInteger(ageBuckets) && ageBuckets >= 1 && ageBuckets <= 60)) {
       return wrong("ageBuckets", `is ${quote(ageBuckets)}: use a whole number from 1 to 60`)
     }
+    const quantiles = new Set<number>()
     for (const [q, error] of Object.entries(objectives ?? {})) {
-      if (!(Number(q) >= 0 && Number(q) <= 1)) return wrong("objectives", `has quantile ${quote(q)}: use 0 to 1`)
+      if (q.trim() === "" || !(Number(q) >= 0 && Number(q) <= 1)) return wrong("objectives", `has quantile ${quote(q)}: use 0 to 1`)
+      if (quantiles.has(Number(q))) return wrong("objectives", `has the quantile ${Number(q)} twice: keep one`)
+      quantiles.add(Number(q))
       if (!(error >= 0 && error <= 1)) return wrong("objectives", `has error ${error} for ${q}: use 0 to 1`)
     }
   }

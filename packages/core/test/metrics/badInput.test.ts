@@ -143,6 +143,16 @@ describe("a label's value", () => {
   })
 })
 
+describe("a definition that cannot be used", () => {
+  it.each<readonly [string, () => unknown]>([
+    ...[0, -1, 1.5, NaN, Infinity, "5", null].map((maxSeries) => ["maxSeries", () => MetricDefinition.counter("a_total", { help: "x", maxSeries: maxSeries as number })] as const),
+    ...[{ "": 0 }, { "2": 0 }, { x: 0 }, { "0.5": 2 }, { "0.5": 0.1, "0.50": 0.1 }].map((objectives) =>
+      ["objectives", () => MetricDefinition.summary("a", { help: "x", objectives: objectives as Record<string, number> })] as const)
+  ])("names the metric and the field %s", (field, define) => {
+    assert.throws(define, new RegExp(`^metric "a(_total)?": ${field} (is|has) `))
+  })
+})
+
 describe("labels as a whole", () => {
   it.each<readonly [string, unknown]>([
     ["nothing", undefined], ["null", null], ["a number", 5], ["a text", "ab"], ["a list", ["x", "y"]], ["a function", () => 1], ["a map", new Map([["a", "1"]])],
