@@ -72,6 +72,18 @@ describe("a request of the client", () => {
       assert.deepStrictEqual(yield* sent({ propagateTo: ["127.0.0.1"], propagators: ["b3"] }), [false, undefined])
     }))
 
+  it.live("asks anew for each target when redirects are followed above it", () =>
+    Effect.gen(function*() {
+      const { headers, result } = yield* calling((client, url) =>
+        HttpClient.followRedirects(client).get(`${url}/302?to=${encodeURIComponent(url.replace("127.0.0.1", "localhost"))}`).pipe(
+          Effect.map((response) => response.status),
+          Baggage.with({ tenant: "acme" }),
+          Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })
+        ), { propagateTo: ["127.0.0.1"] })
+      assert.deepStrictEqual(result._tag === "Success" ? result.value : undefined, 200)
+      assert.deepStrictEqual(headers.map((lines) => [lines["traceparent"] !== undefined, lines["baggage"]]), [[true, "tenant=acme"], [false, undefined]])
+    }))
+
   it.live("speaks B3 when asked to", () =>
     Effect.gen(function*() {
       const { headers: [headers], spans: [span] } = yield* calling((client, url) => client.get(url), { propagators: ["b3", "b3multi"] })

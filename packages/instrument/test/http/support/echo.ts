@@ -14,7 +14,7 @@ interface Echo {
 
 /**
  * A server on a free port of the loopback interface that answers 200 (or the status in the path) with this body and remembers the
- * headers it was sent.
+ * headers it was sent; `to` in the query becomes its `location`.
  */
 export const answering = (body: string): Effect.Effect<Echo, never, Scope.Scope> => Effect.gen(function*() {
   const seen: Array<Lines> = []
@@ -24,6 +24,8 @@ export const answering = (body: string): Effect.Effect<Echo, never, Scope.Scope>
         const { rawHeaders } = request
         seen.push(Array.from({ length: rawHeaders.length / 2 }, (_, i) => [rawHeaders[2 * i]!.toLowerCase(), rawHeaders[2 * i + 1]!] as const))
         response.statusCode = Number(/^\/(\d{3})/.exec(request.url ?? "")?.[1] ?? 200)
+        const to = new URL(request.url ?? "/", "http://localhost").searchParams.get("to")
+        if (to !== null) response.setHeader("location", to)
         response.end(body)
       })
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
