@@ -257,6 +257,23 @@ describe("registerGauge", () => {
       assert.strictEqual(store.refusals()["read_failed"], 4)
     }).pipe(Effect.scoped, Effect.provide(Memory.layer())))
 
+  it.effect("what a read said before it threw ends with the scope", () =>
+    Effect.gen(function*() {
+      const metrics = yield* MetricsRecorder
+      const memory = yield* MemoryBackend
+      const broken = {
+        *[Symbol.iterator](): Generator<readonly [{ readonly queue: string }, number]> {
+          yield [{ queue: "a" }, 1]
+          throw new Error("x")
+        }
+      }
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* metrics.registerGauge(Depths, () => broken)
+        assert.strictEqual(yield* memory.getGaugeValue(Depths, { queue: "a" }), 1)
+      }))
+      assert.deepStrictEqual(yield* memory.describe(Depths), [])
+    }).pipe(Effect.provide(Memory.layer())))
+
   it.effect("an Effect that was interrupted is asked again", () =>
     Effect.gen(function*() {
       const metrics = yield* MetricsRecorder

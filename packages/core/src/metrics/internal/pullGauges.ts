@@ -46,9 +46,15 @@ export const registerGauge = Effect.fnUntraced(function*<R>(
     }
     if (typeof reading === "object" && reading !== null) {
       let left = maxReadings
-      for (const [labels, value] of reading) {
-        if (left-- === 0) throw new Error(`more than ${maxReadings} readings`)
-        set(labels, value)
+      try {
+        for (const [labels, value] of reading) {
+          if (left-- === 0) throw new Error(`more than ${maxReadings} readings`)
+          set(labels, value)
+        }
+      } catch (error) {
+        // What it said before ends with the scope too.
+        for (const [slot, family] of seen) slots.set(slot, family)
+        throw error
       }
     } else set(undefined, reading)
     end((slot) => !seen.has(slot))
