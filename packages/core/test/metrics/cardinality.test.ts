@@ -25,6 +25,26 @@ const heap = (): number => {
   return heapUsed + arrayBuffers
 }
 
+describe("a handle past the budget", () => {
+  it("is counted with every record, and has a series of its own once there is room", () => {
+    const { metrics, store } = fresh({ maxSeriesPerMetric: 2 })
+    const labels = (user: string) => ({ method: "GET", user, status: "200" })
+    metrics.incrementCounterUnsafe(Requests, 1, labels("a"))
+    metrics.incrementCounterUnsafe(Requests, 1, labels("b"))
+    const handle = metrics.bind(Requests, labels("c"))
+    for (let i = 0; i < 100; i++) handle.incrementUnsafe()
+    const before = store.refusals()["cardinality"]!
+    assert.isAtLeast(before, 100)
+    for (const user of ["a", "b"]) store.remove(Requests, labels(user))
+    handle.incrementUnsafe(5)
+    const family = store.family("requests_total")!
+    const own = family.series.find((series) => series.labelValues[1] === "c")!
+    assert.strictEqual(family.value(own), 5)
+    assert.strictEqual(store.refusals()["cardinality"], before)
+    assert.strictEqual(family.series.reduce((sum, series) => sum + family.value(series), 0), 105)
+  })
+})
+
 describe("a million label sets", () => {
   it("take no more series than the budget, keep the sum exact and the heap bounded, and the right label is named", () => {
     const { metrics, store } = fresh({ maxSeriesPerMetric: 2000 })

@@ -260,6 +260,11 @@ export class Family implements MetricFamily, Owner {
     slot.move(node, values.at(-1)!)
   }
 
+  /** Whether it is the series of all label sets past the budget. */
+  isOverflow(slot: Slot): boolean {
+    return slot === this.overflow
+  }
+
   private get full(): boolean {
     return this.list.length - this.retired >= this.maxSeries || (this.registry.full && !this.own)
   }

@@ -27,29 +27,39 @@ export const bind = (registry: Registry, metric: MetricDefinition, labels: Label
   const series = family.find(labels)
   switch (family.source.type) {
     case "gauge":
-      return new Gauge(registry, family, series)
+      return new Gauge(registry, family, series, labels)
     case "histogram":
     case "summary":
-      return new Observer(registry, family, series)
+      return new Observer(registry, family, series, labels)
     default:
-      return new Counter(registry, family, series)
+      return new Counter(registry, family, series, labels)
   }
 }
 
 abstract class Handle {
   protected readonly registry: Registry
   protected readonly family: Family
-  private held: Slot
+  private readonly labels: Labels | undefined
+  private held: Slot | undefined
 
-  constructor(registry: Registry, family: Family, series: Slot) {
+  constructor(registry: Registry, family: Family, series: Slot, labels: Labels | undefined) {
     this.registry = registry
     this.family = family
-    this.held = series
+    this.labels = labels
+    this.held = family.isOverflow(series) ? undefined : series
   }
 
   /** The series; another one when it was retired in the meantime. */
   protected get series(): Slot {
-    return this.held.index >= 0 ? this.held : this.held = this.family.current(this.held)
+    const { held } = this
+    return held !== undefined && held.index >= 0 ? held : this.again(held)
+  }
+
+  /** Past the budget nothing is held: every record is counted there, and there may be room for the next. */
+  private again(held: Slot | undefined): Slot {
+    const found = held === undefined ? this.family.find(this.labels) : this.family.current(held)
+    if (!this.family.isOverflow(found)) this.held = found
+    return found
   }
 }
 
