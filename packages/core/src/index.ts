@@ -7,6 +7,8 @@ export * as NamingConventions from "./metrics/NamingConventions.ts"
 export * as OtelMetrics from "./metrics/OtelMetrics.ts"
 export * as StandardMetrics from "./metrics/StandardMetrics.ts"
 export { Tracer } from "./tracing/Tracer.ts"
+export * as Requests from "./context/RequestContext.ts"
+export { RequestContext } from "./context/RequestContext.ts"
 
 // The hub, its settings and its state
 export {
