@@ -50,6 +50,9 @@ export type { SpanLimits } from "./tracing/SpanLimits.ts"
 export * as Sampler from "./tracing/sampling/Sampler.ts"
 export * as Spans from "./tracing/Spans.ts"
 
+// Alerting
+export * as AlertRule from "./alerting/AlertRule.ts"
+
 // History
 export * from "./history/HistoryError.ts"
 export * from "./history/MetricsHistory.ts"

@@ -47,6 +47,11 @@ export class Reader {
     return new Reader(this.get(key), this.at(key), this.problems)
   }
 
+  /** One element of a list that `get` gave. */
+  item(key: string, index: number, value: unknown): Reader {
+    return new Reader(value, `${this.at(key)}.${index}`, this.problems)
+  }
+
   private checked<A>(key: string, fallback: A, expected: string, parse: (value: unknown) => A | undefined): A {
     const value = this.get(key)
     if (value === undefined) return fallback
