@@ -1,4 +1,5 @@
 export * as HttpClientInstrumentation from "./http/HttpClientInstrumentation.ts"
 export * as HttpInstrumentation from "./http/HttpInstrumentation.ts"
+export * as HttpMetrics from "./http/HttpMetrics.ts"
 export * as HttpServerMiddleware from "./http/HttpServerMiddleware.ts"
 export { RequestId } from "./http/RequestId.ts"

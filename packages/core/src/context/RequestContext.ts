@@ -112,4 +112,5 @@ const plain = (value: unknown): string | undefined => {
 const maxLength = 256
 const control = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
-const nobody: RequestContext = Object.freeze({ requestId: undefined, userId: undefined, tenantId: undefined, module: undefined })
+/** The context outside of requests. */
+export const nobody: RequestContext = Object.freeze({ requestId: undefined, userId: undefined, tenantId: undefined, module: undefined })

@@ -15,6 +15,7 @@ import { RecordedSpan } from "./internal/RecordedSpan.ts"
 import { SpanHome } from "./internal/SpanHome.ts"
 import { UnrecordedSpan, type UnrecordedSink } from "./internal/UnrecordedSpan.ts"
 import { Values } from "./internal/values.ts"
+import { nobody, RequestContext } from "../context/RequestContext.ts"
 import { compile } from "../redaction/internal/Scrubber.ts"
 import { isTraceId, RandomFlag, TraceState } from "./Propagation.ts"
 import { Sampling, type SamplingReport } from "./sampling/internal/Sampling.ts"
@@ -116,7 +117,7 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
     }
     const { decision } = trace
     decision.tally?.add(decision.propagated)
-    if (decision.recorded && wanted) return new RecordedSpan(request, trace, this.ids, this.home)
+    if (decision.recorded && wanted) return new RecordedSpan(request, trace, this.ids, this.home, requestOf(Fiber.getCurrent()))
     // What is below the trace level was not sampled out.
     const sink = decision.recorded || decision === Decision.undecided ? undefined : this.unrecorded
     return new UnrecordedSpan(request, trace, this.ids, false, sink)
@@ -169,6 +170,13 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
   report(): SamplingReport {
     return this.sampling.report()
   }
+}
+
+/** The request the running fiber works for; `undefined` outside of requests. */
+const requestOf = (fiber: Fiber.Fiber<unknown, unknown> | undefined): RequestContext | undefined => {
+  if (fiber === undefined) return undefined
+  const request = fiber.getRef(RequestContext)
+  return request === nobody ? undefined : request
 }
 
 const isLocalRoot = (span: LocalSpan): boolean => span.parent._tag === "None" || !(span.parent.value instanceof LocalSpan)

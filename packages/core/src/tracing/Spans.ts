@@ -1,13 +1,40 @@
+import type { Clock } from "effect/Clock"
 import * as Exit from "effect/Exit"
-import type * as EffectTracer from "effect/Tracer"
+import type * as Fiber from "effect/Fiber"
+import * as EffectTracer from "effect/Tracer"
+import type { RequestContext } from "../context/RequestContext.ts"
 export { classify, type ErrorVerdict, failedResults } from "./Classify.ts"
 import { FailedStatus } from "./internal/failure.ts"
 import { RecordedSpan } from "./internal/RecordedSpan.ts"
 import { UnrecordedSpan } from "./internal/UnrecordedSpan.ts"
+import { begin, spanClock } from "./internal/withSpan.ts"
 import { isPropagated, traceOf } from "./ObservabilityTracer.ts"
 import type { SpanContext } from "./Propagation.ts"
+import type { SpanOptions } from "./Tracer.ts"
 
 // What instrumentation does with spans beyond Effect's own interface.
+
+/**
+ * Opens a span in the tracer of a fiber, as `Effect.makeSpan` does, from inside `Effect.withFiber`; `undefined` where tracing is switched off.
+ * Have the exit hook that ends it on the stack before: a fiber may be interrupted between any two steps. `startTime` is nanoseconds since the
+ * epoch; see `moment`.
+ */
+export const openUnsafe = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  name: string,
+  options: SpanOptions,
+  startTime: bigint
+): EffectTracer.Span | undefined =>
+  fiber.cache.tracerEnabled ? begin(fiber.cache.tracer ?? EffectTracer.nativeTracer, fiber, name, options, startTime) : undefined
+
+/**
+ * Two times of one moment: nanoseconds that never jump, for durations, and what to add to them for nanoseconds since the epoch. The end of
+ * a span is its own `offset` plus a later monotonic reading, so that its duration is exact however the wall clock jumps.
+ */
+export const moment = (clock: Clock): { readonly monotonic: bigint; readonly offset: bigint } => {
+  const monotonic = spanClock.now(clock)
+  return { monotonic, offset: spanClock.offset }
+}
 
 /** Ids and outgoing flag of a span, ready for a header. */
 export const contextOf = (span: EffectTracer.AnySpan): SpanContext => {
@@ -19,6 +46,11 @@ export const contextOf = (span: EffectTracer.AnySpan): SpanContext => {
 /** Renames a span that is still open, if it is one of our tracer: a route is known only after it was matched. */
 export const rename = (span: EffectTracer.Span, name: string): void => {
   if (span instanceof RecordedSpan || span instanceof UnrecordedSpan) span.rename(name)
+}
+
+/** Says for which request a span's work is done, if it is one of our tracer and not that of the fiber that opened it. */
+export const belongTo = (span: EffectTracer.Span, request: RequestContext): void => {
+  if (span instanceof RecordedSpan) span.belongTo(request)
 }
 
 /** Makes the end of a span hand over nothing, if it is one of our tracer: another span stands for the same work. */

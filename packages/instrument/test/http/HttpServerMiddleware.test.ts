@@ -90,6 +90,8 @@ describe("a request", () => {
           "server.port": port,
           "user_agent.original": "probe/1",
           "client.address": "127.0.0.1",
+          "network.protocol.version": "1.1",
+          "env": "dev",
           "http.route": "/users/:id",
           "http.response.status_code": 200,
           "request_id": requestId
@@ -255,7 +257,7 @@ describe("labels", () => {
           "_OTHER _unmatched 404": 1
         })
         assert.deepStrictEqual(hub.values(StandardMetrics.HttpRequestSize, "POST", "/users"), [5])
-        assert.deepStrictEqual(hub.values(StandardMetrics.HttpResponseSize, "HEAD", "/users/:id"), [])
+        assert.deepStrictEqual(hub.values(StandardMetrics.HttpResponseSize, "HEAD", "/users/:id"), [0])
         const other = hub.spans.find((span) => span.name === "HTTP /any")
         assert.strictEqual(other?.attributes.get("http.request.method"), "_OTHER")
         assert.strictEqual(other?.attributes.get("http.request.method_original"), "PROPFIND")

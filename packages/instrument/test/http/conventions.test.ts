@@ -21,15 +21,23 @@ const seriesOf = (conventions: "standard" | "otel" | "both") => {
 const standard = [
   "http_request_duration_seconds GET _unmatched",
   "http_request_duration_seconds POST /users/:id",
+  "http_request_size_bytes GET _unmatched",
   "http_request_size_bytes POST /users/:id",
+  "http_requests_in_flight GET",
+  "http_requests_in_flight POST",
   "http_requests_total GET _unmatched 404",
   "http_requests_total POST /users/:id 201",
+  "http_response_size_bytes GET _unmatched",
   "http_response_size_bytes POST /users/:id"
 ]
 const otel = [
+  "http_server_active_requests GET http",
+  "http_server_active_requests POST http",
+  "http_server_request_body_size_bytes GET 404 _unmatched",
   "http_server_request_body_size_bytes POST 201 /users/:id",
   "http_server_request_duration_seconds GET 404 _unmatched",
   "http_server_request_duration_seconds POST 201 /users/:id",
+  "http_server_response_body_size_bytes GET 404 _unmatched",
   "http_server_response_body_size_bytes POST 201 /users/:id"
 ]
 

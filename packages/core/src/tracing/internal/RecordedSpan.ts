@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
 import type * as EffectTracer from "effect/Tracer"
 import type { IdGenerator } from "../IdGenerator.ts"
+import type { RequestContext } from "../../context/RequestContext.ts"
 import { Classify } from "../Classify.ts"
 import { isSpanId, isTraceId } from "../Propagation.ts"
 import type { SpanData, SpanEvent, SpanLinkData, SpanStatus } from "../SpanData.ts"
@@ -19,6 +20,8 @@ const maxExceptions = 8
 export class RecordedSpan extends LocalSpan {
   private readonly shared: LocalTrace
   private readonly home: SpanHome
+  /** Asked at the end: who asks may be known only then. */
+  private request: RequestContext | undefined
   private kept = true
   private held: Map<string, unknown> | undefined = undefined
   private happened: Array<SpanEvent> | undefined = undefined
@@ -28,10 +31,11 @@ export class RecordedSpan extends LocalSpan {
   older: RecordedSpan | undefined = undefined
   newer: RecordedSpan | undefined = undefined
 
-  constructor(options: SpanOptions, trace: LocalTrace, ids: IdGenerator, home: SpanHome) {
+  constructor(options: SpanOptions, trace: LocalTrace, ids: IdGenerator, home: SpanHome, request?: RequestContext) {
     super(options, ids)
     this.shared = trace
     this.home = home
+    this.request = request
     if (options.links.length > 0) {
       const { linkCount } = home.values().limits
       if (options.links.length > linkCount) this.losses.links += options.links.splice(linkCount).length
@@ -95,6 +99,11 @@ export class RecordedSpan extends LocalSpan {
     if (this.status._tag !== "Ended") this.name = name
   }
 
+  /** Another request than that of the fiber which opened the span. */
+  belongTo(request: RequestContext): void {
+    this.request = request
+  }
+
   /** Makes the end of this span hand over nothing: another span stands for the same work. */
   discard(): void {
     this.kept = false
@@ -115,6 +124,7 @@ export class RecordedSpan extends LocalSpan {
     if (exit._tag === "Failure") message = this.fail(exit.cause, endTime)
     else if (this.annotations.mapUnsafe.size > 0) message = this.judge(exit.value)
     if (message !== undefined) status = "error"
+    if (this.request !== undefined) this.describe(this.request, this.held ??= new Map())
     this.status = { _tag: "Ended", startTime: started.startTime, endTime, exit }
     home.take(this.data(endTime, status, message, this.held ?? noAttributes, this.happened ?? noEvents), this)
   }
@@ -122,8 +132,21 @@ export class RecordedSpan extends LocalSpan {
   /** The span as it is now, ended at `now` and marked; the span itself goes on. */
   unfinished(now: bigint): SpanData {
     const attributes = new Map(this.held)
+    if (this.request !== undefined) this.describe(this.request, attributes)
     attributes.set(unfinished, true)
     return this.data(now, "unset", undefined, attributes, [...this.happened ?? noEvents])
+  }
+
+  /** On whose behalf the work was done: the words that logs use too. What the program has said itself stands. */
+  private describe({ module, requestId, tenantId, userId }: RequestContext, attributes: Map<string, unknown>): void {
+    if (requestId !== undefined) this.add(attributes, "request_id", requestId)
+    if (userId !== undefined) this.add(attributes, "user_id", userId)
+    if (tenantId !== undefined) this.add(attributes, "tenant_id", tenantId)
+    if (module !== undefined) this.add(attributes, "module", module)
+  }
+
+  private add(attributes: Map<string, unknown>, key: string, value: string): void {
+    if (!attributes.has(key)) attributes.set(key, this.home.values().plain(key, value))
   }
 
   private data(

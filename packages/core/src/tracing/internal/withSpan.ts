@@ -85,15 +85,15 @@ const opened = (
   )
 }
 
-const spanClock = new SpanClock()
+export const spanClock = new SpanClock()
 
 const end = (span: EffectTracer.Span, time: bigint, exit: Exit.Exit<unknown, unknown>): void => {
   if (span.status._tag !== "Ended") span.end(time, exit)
 }
 
 /** What `Effect.makeSpan` does: parent, links, level, annotations, then attributes. */
-const begin = (
-  tracer: ObservabilityTracer,
+export const begin = (
+  tracer: EffectTracer.Tracer,
   fiber: AnyFiber,
   name: string,
   options: SpanOptions | undefined,

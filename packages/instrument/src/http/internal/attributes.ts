@@ -1,39 +1,58 @@
-import * as Option from "effect/Option"
 import type * as EffectTracer from "effect/Tracer"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { pathOf, queryNames } from "./paths.ts"
 
 /** The methods of OpenTelemetry's HTTP conventions; others are `_OTHER`, so that callers cannot make up label values. */
 const known: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"])
 
-export const methodOf = (request: HttpServerRequest): string => known.has(request.method) ? request.method : "_OTHER"
+export const methodOf = (method: string): string => known.has(method) ? method : "_OTHER"
 
-/** What is known of a request before it is answered (OpenTelemetry semantic conventions, HTTP server spans). */
-export const describeRequest = (span: EffectTracer.Span, request: HttpServerRequest, method: string): void => {
-  const { headers } = request
+/** What is known of a request before it is answered, whichever server it came to. */
+export interface Request {
+  readonly method: string
+  /** The request target. */
+  readonly url: string
+  /** By names in lower case. */
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  readonly scheme: "http" | "https"
+  /** Who asks, as the server knows it. */
+  readonly client: string | undefined
+  /** `1.1`, `2`, … */
+  readonly protocol: string | undefined
+}
+
+/** Of a header that may be there once; its first value when there are several. */
+export const headerOf = (headers: Request["headers"], name: string): string | undefined => {
+  const value = headers[name]
+  return typeof value === "string" || value === undefined ? value : value[0]
+}
+
+/** OpenTelemetry semantic conventions, HTTP server spans. */
+export const describeRequest = (span: EffectTracer.Span, request: Request, method: string): void => {
+  const { client, headers, protocol, scheme } = request
   span.attribute("http.request.method", method)
-  if (method === "_OTHER") span.attribute("http.request.method_original", request.method.slice(0, maxMethodLength))
+  if (method === "_OTHER") span.attribute("http.request.method_original", printable(request.method.slice(0, maxMethodLength)))
   span.attribute("url.path", pathOf(request.url))
   const query = queryNames(request.url)
   if (query !== undefined) span.attribute("url.query", query)
-  const scheme = schemeOf(request)
   span.attribute("url.scheme", scheme)
-  const host = headers["host"]
+  const host = headerOf(headers, "host")
   if (host !== undefined) describeServer(span, host, scheme)
-  const agent = headers["user-agent"]
+  const agent = headerOf(headers, "user-agent")
   if (agent !== undefined) span.attribute("user_agent.original", agent)
-  const client = request.remoteAddress
-  if (Option.isSome(client)) span.attribute("client.address", client.value)
+  if (client !== undefined) span.attribute("client.address", client)
+  if (protocol !== undefined) span.attribute("network.protocol.version", protocol)
 }
+
+/** Without what a terminal or a log's reader would obey. */
+export const printable = (text: string): string => obeyed.test(text) ? text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "") : text
+
+const obeyed = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
 const maxMethodLength = 32
 
-const schemeOf = (request: HttpServerRequest): string =>
-  request.protocol ?? (request.originalUrl.startsWith("https:") ? "https" : "http")
-
 const hostAndPort = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?$/
 
-const describeServer = (span: EffectTracer.Span, host: string, scheme: string): void => {
+const describeServer = (span: EffectTracer.Span, host: string, scheme: "http" | "https"): void => {
   if (host !== lastHost) {
     const found = host.length <= maxHostLength ? hostAndPort.exec(host) : null
     lastHost = host

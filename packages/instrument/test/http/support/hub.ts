@@ -54,6 +54,11 @@ export const makeHub = (options: HubOptions = {}) => {
       const family = store?.family("http_requests_total")
       return Object.fromEntries((family?.series ?? []).map((one) => [one.labelValues.join(" "), family!.value(one)]))
     },
+    /** Requests that count as being answered. */
+    inFlight: (): number => {
+      const family = store?.family("http_requests_in_flight")
+      return (family?.series ?? []).reduce((sum, one) => sum + family!.value(one), 0)
+    },
     /** The single values of a histogram, by method and path. */
     values: (metric: HttpMetric, method: string, path: string): ReadonlyArray<number> =>
       read().filter((one) => one.series === `${metric.name} ${method} ${path}`).map((one) => one.value),

@@ -1,6 +1,7 @@
 import { HttpInstrumentation } from "../../../src/index.ts"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
+import type * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
@@ -32,6 +33,9 @@ export interface ServeOptions {
   readonly instrumentation?: Layer.Layer<never, never, any>
   /** Leaves Effect's own server span on. */
   readonly doubled?: boolean
+  /** Leaves Effect's own request log on. */
+  readonly effectsLogger?: boolean
+  readonly middleware?: HttpMiddleware.HttpMiddleware
 }
 
 /** Serves instrumented routes on a free port of the loopback interface while `use` runs. */
@@ -42,8 +46,9 @@ export const serving = <A, E, S>(
   options: ServeOptions = {}
 ): Effect.Effect<A, E> => {
   const app = HttpRouter.serve(routes.pipe(Layer.provide(options.instrumentation ?? HttpInstrumentation.layer)) as Layer.Layer<never, never, HttpRouter.HttpRouter>, {
-    disableLogger: true,
-    disableListenLog: true
+    disableLogger: options.effectsLogger !== true,
+    disableListenLog: true,
+    ...(options.middleware === undefined ? {} : { middleware: options.middleware as any })
   }).pipe(
     Layer.provide(options.doubled === true ? Layer.empty : HttpInstrumentation.serverSpanOff),
     Layer.provideMerge(NodeHttpServer.layer(() => Http.createServer(), { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "100 millis" })),

@@ -1,0 +1,186 @@
+import type { Requests as Identities } from "@effect-observability/core"
+import { Requests, Spans } from "@effect-observability/core"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as HttpEffect from "effect/http/HttpEffect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import { line } from "./accessLog.ts"
+import { bytesOf, counted, countReceived, isStreamed, type Size, sizeOf, withHeaders } from "./bodies.ts"
+import { isLogged, withoutEffectsLine } from "./effects.ts"
+import { Exchange } from "./Exchange.ts"
+import { Incoming } from "./incoming.ts"
+import type { Authenticate } from "./Options.ts"
+import type { Server } from "./Server.ts"
+
+type Response = HttpServerResponse
+type App<E, R> = Effect.Effect<Response, E, R>
+
+/** The mark of a request that is observed: another middleware on its way leaves it alone. */
+const mark = Symbol.for("@effect-observability/instrument/observed")
+
+export const isCovered = (request: { readonly source: object }): boolean => mark in request.source
+
+export const cover = (source: object): void => {
+  ;(source as { [mark]?: true })[mark] = true
+}
+
+export const wantsLine = (server: Server, fiber: Fiber.Fiber<unknown, unknown>): boolean => server.accessLog ?? isLogged(fiber)
+
+/**
+ * One request of an Effect server. It hears of two things: the response just before it is sent, whoever made it, and the end of the app it
+ * wraps. Around a router's routes the end comes first; around a whole server, where the app sends too, the response does.
+ */
+export class Call extends Exchange {
+  private readonly fiber: Fiber.Fiber<unknown, unknown>
+  private readonly original: HttpServerRequest.HttpServerRequest
+  private readonly logged: boolean
+  private context: Context.Context<never>
+  private response: Response | undefined = undefined
+  private size: Size = undefined
+  private exit: Exit.Exit<Response, unknown> | undefined = undefined
+  /** Whether the request's scope will tell when all is sent. */
+  private awaited = false
+
+  constructor(server: Server, fiber: Fiber.Fiber<unknown, unknown>, request: HttpServerRequest.HttpServerRequest) {
+    super(server, fiber, new Incoming(request))
+    this.fiber = fiber
+    this.original = request
+    this.context = fiber.context
+    this.logged = wantsLine(server, fiber)
+    cover(request.source)
+    if (request.headers["transfer-encoding"] !== undefined) this.received = countReceived(request.source)
+  }
+
+  run<E, R>(app: App<E, R>, authenticate: Authenticate<HttpServerRequest.HttpServerRequest> | undefined): App<E, R> {
+    return Effect.withFiber((fiber) => {
+      this.arrive()
+      HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, (_request, response) => this.sending(response))
+      if (authenticate === undefined) return this.enter(app)
+      return named(authenticate, this.original, (identity) => {
+        Requests.identifyUnsafe(this.about, identity)
+        return this.enter(app)
+      })
+    })
+  }
+
+  private enter<E, R>(app: App<E, R>): App<E, R> {
+    const { fiber } = this
+    // Left in place when the handler is done: sending the response and reporting its error still belong to the request.
+    this.context = this.begin(fiber)
+    fiber.setContext(this.context)
+    return this.logged ? withoutEffectsLine(app) : app
+  }
+
+  /** The response as it goes out. */
+  private sending(response: Response): Effect.Effect<Response> {
+    const { original } = this
+    this.response = response
+    const sent = withHeaders(response, this.about.requestId!, this.traceresponse)
+    if (isStreamed(original, response)) {
+      const [body, size] = counted(original, sent)
+      this.size = size
+      return Effect.as(this.awaitScope(), body)
+    }
+    this.size = sizeOf(original, response)
+    if (this.logged) return Effect.as(this.awaitScope(), sent)
+    if (this.exit !== undefined && !this.awaited) this.settle(Exit.void)
+    return Effect.succeed(sent)
+  }
+
+  exited(exit: Exit.Exit<Response, unknown>): Effect.Effect<void> | undefined {
+    this.exit = exit
+    if (this.awaited) return undefined
+    if (this.response !== undefined) {
+      this.settle(Exit.void)
+      return undefined
+    }
+    // A failure becomes a response only outside; should that go wrong too, the request still ends.
+    return exit._tag === "Failure" ? this.awaitScope() : undefined
+  }
+
+  /** The request's scope closes when the response was sent, or when the client left. */
+  private awaitScope(): Effect.Effect<void> {
+    const scope = Context.getOrUndefined(this.context, Scope.Scope)
+    if (scope === undefined || this.awaited) return Effect.void
+    this.awaited = true
+    return Scope.addFinalizerExit(scope, (sent) => this.settle(sent) ?? Effect.void)
+  }
+
+  /** Everything was sent, or will not be any more. */
+  private settle(sent: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+    const { exit } = this
+    const cause = exit?._tag === "Failure" ? exit.cause : sent._tag === "Failure" ? sent.cause : undefined
+    const abortedBy = cause === undefined ? undefined : aborter(cause)
+    const status = this.status(abortedBy)
+    const responseBytes = bytesOf(this.size)
+    const route = this.route()
+    if (abortedBy !== undefined && this.span?.sampled === true) this.span.attribute("http.aborted_by", abortedBy)
+    const seconds = this.finish(status, route, responseBytes, cause === undefined ? answered(status) : failed(cause, status, exit?._tag === "Success"))
+    if (!this.logged || seconds === undefined) return undefined
+    return Effect.provideContext(line(this, { status, route, seconds, responseBytes, abortedBy }), this.context)
+  }
+
+  /** Of what was sent; of a request that never came so far, what Effect's server makes of its end. */
+  private status(abortedBy: "client" | "server" | undefined): number {
+    const { upgradedResponse } = this.original as { readonly upgradedResponse?: Response | undefined }
+    const sent = upgradedResponse ?? this.response
+    return sent !== undefined ? sent.status : abortedBy === "client" ? 499 : abortedBy === "server" ? 503 : 500
+  }
+
+  /**
+   * The template of the matched route. The router leaves it in the fiber's context; when a middleware moved the handler to
+   * another fiber (a timeout does), what the router wrote on the span still tells.
+   */
+  private route(): string | undefined {
+    const matched = Context.getOrUndefined(this.fiber.context, HttpRouter.RouteContext)
+    if (matched !== undefined) return matched.route.path
+    const written = this.span?.attributes.get("http.route")
+    return typeof written === "string" ? written : undefined
+  }
+}
+
+/** Runs on with whoever the hook names; nobody when it fails in any way. */
+const named = <Request, A, E, R>(
+  authenticate: Authenticate<Request>,
+  request: Request,
+  then: (identity: Identities.Identity) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  try {
+    const identity = authenticate(request)
+    if (!Effect.isEffect(identity)) return then(identity ?? {})
+    // A request is not interruptible before its route; a client that leaves meanwhile is not waited for.
+    const asked = Effect.catchCause(Effect.interruptible(identity), (cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.failCause(Cause.fromReasons(cause.reasons.filter(Cause.isInterruptReason))) : Effect.undefined)
+    return Effect.flatMap(asked, (found) => then(found ?? {}))
+  } catch {
+    return then({})
+  }
+}
+
+/** A server span fails only for 5xx (OpenTelemetry semantic conventions, HTTP spans: status). */
+const answered = (status: number): Exit.Exit<unknown, unknown> =>
+  status >= 500 ? Spans.failedStatus(String(status), `HTTP ${status}`) : Exit.void
+
+/** `begun` says that the response was on its way when it failed: its status then tells nothing about its end. */
+const failed = (cause: Cause.Cause<unknown>, status: number, begun: boolean): Exit.Exit<unknown, unknown> => {
+  const [, reason] = HttpServerError.causeResponseStripped(cause)
+  const rest = Option.getOrUndefined(reason)
+  // A client that leaves interrupts its request: no error of the server's.
+  if (rest === undefined) return answered(status)
+  if (Cause.hasInterruptsOnly(rest)) return status >= 500 && !begun ? answered(status) : Exit.failCause(rest)
+  return begun || status >= 500 ? Exit.failCause(rest) : Exit.void
+}
+
+const aborter = (cause: Cause.Cause<unknown>): "client" | "server" | undefined => {
+  const rest = Option.getOrUndefined(HttpServerError.causeResponseStripped(cause)[1])
+  if (rest === undefined || !Cause.hasInterruptsOnly(rest)) return undefined
+  return rest.reasons.some((reason) => reason.annotations.has(HttpServerError.ClientAbort.key)) ? "client" : "server"
+}
