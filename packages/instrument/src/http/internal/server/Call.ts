@@ -158,7 +158,7 @@ const named = <Request, A, E, R>(
     if (!Effect.isEffect(identity)) return then(identity ?? {})
     // A request is not interruptible before its route; a client that leaves meanwhile is not waited for.
     const asked = Effect.catchCause(Effect.interruptible(identity), (cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.failCause(Cause.fromReasons(cause.reasons.filter(Cause.isInterruptReason))) : Effect.undefined)
+      Cause.hasInterruptsOnly(cause) ? Effect.failCause(Cause.fromReasons<never>(cause.reasons.filter(Cause.isInterruptReason))) : Effect.undefined)
     return Effect.flatMap(asked, (found) => then(found ?? {}))
   } catch {
     return then({})
