@@ -30,6 +30,8 @@ export * from "./hub/Telemetry.ts"
 export { layerNoop } from "./hub/TelemetryLive.ts"
 
 // What a backend is made of
+export type * from "./errors/ErrorData.ts"
+export type * from "./logs/LogData.ts"
 export type * from "./metrics/MetricFrame.ts"
 export { merge as mergeFrames, weigh as weighFrame } from "./metrics/MetricFrame.ts"
 export type * from "./metrics/MetricStore.ts"

@@ -1,4 +1,6 @@
-import { Diagnostics, MemoryBackend, type MetricDefinition, type SpanData, type SpanKind, type SpanStatus } from "@effect-observability/core"
+import {
+  Diagnostics, type ErrorData, type ErrorKind, type ErrorLevel, type LogData, type LogDataLevel, MemoryBackend, type MetricDefinition, type SpanData, type SpanKind, type SpanStatus
+} from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -123,6 +125,50 @@ const list = (names: ReadonlyArray<string>): string => names.map((one) => `"${on
 const pairs = (attributes: Readonly<Record<string, unknown>>): string => {
   const keys = Object.keys(attributes)
   return keys.length === 0 ? "" : ` and ${keys.map((key) => `${key} = ${JSON.stringify(attributes[key])}`).join(", ")}`
+}
+
+/** At least one reported error of this type (its `_tag` or class name) for which the condition holds. */
+export const expectError = (type: string) => {
+  const check = (what: string, holds: (all: ReadonlyArray<ErrorData>) => boolean): Expectation =>
+    Effect.gen(function*() {
+      const errors = yield* (yield* MemoryBackend).errors
+      if (!holds(errors.filter((error) => error.errorType === type))) {
+        const lines = errors.map((error) => `  ${error.errorType} (${error.kind}, ${error.level}) ${error.message}`)
+        return yield* fail(`expected ${what}, reported were:\n${lines.length === 0 ? "  no errors" : lines.join("\n")}`)
+      }
+    })
+  return {
+    toBeReported: check(`an error "${type}"`, (all) => all.length > 0),
+    toHaveCount: (count: number) => check(`${count} errors "${type}"`, (all) => all.length === count),
+    /** The text is part of its message. */
+    hasMessage: (text: string) => check(`an error "${type}" with ${JSON.stringify(text)} in its message`, (all) => all.some((one) => one.message.includes(text))),
+    hasKind: (kind: ErrorKind) => check(`an error "${type}" of kind ${kind}`, (all) => all.some((one) => one.kind === kind)),
+    hasLevel: (level: ErrorLevel) => check(`an error "${type}" of level ${level}`, (all) => all.some((one) => one.level === level))
+  }
+}
+
+/** No error was reported. */
+export const expectNoErrors: Expectation = Effect.gen(function*() {
+  const errors = yield* (yield* MemoryBackend).errors
+  if (errors.length > 0) return yield* fail(`expected no errors, reported were:\n${errors.map((error) => `  ${error.errorType} ${error.message}`).join("\n")}`)
+})
+
+/** At least one log line that holds this text and for which the condition holds. */
+export const expectLog = (text: string) => {
+  const check = (what: string, holds: (line: LogData) => boolean): Expectation =>
+    Effect.gen(function*() {
+      const logs = yield* (yield* MemoryBackend).logs
+      if (!logs.some((line) => line.message.includes(text) && holds(line))) {
+        const lines = logs.map((line) => `  ${line.level} ${line.message}`)
+        return yield* fail(`expected a line with ${JSON.stringify(text)}${what}, logged were:\n${lines.length === 0 ? "  no lines" : lines.join("\n")}`)
+      }
+    })
+  return {
+    toExist: check("", () => true),
+    hasLevel: (level: LogDataLevel) => check(` of level ${level}`, (line) => line.level === level),
+    hasAttribute: (key: string, value: unknown) =>
+      check(` with attribute ${key} = ${JSON.stringify(value)}`, (line) => line.attributes.has(key) && same(line.attributes.get(key), value))
+  }
 }
 
 /** No span has ended. */

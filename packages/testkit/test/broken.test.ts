@@ -1,13 +1,13 @@
 import { Memory, type MetricsHistory, type MetricsRecorder, type TraceHistory, type Tracer } from "@effect-observability/core"
 import * as broken from "@effect-observability/testkit/broken"
-import { historyLaws, type HistoryProbe, type Law, LawBroken, memoryHistory, memoryProbes, metricsLaws, type MetricsProbe, spansLaws, type SpansProbe, tracesLaws } from "@effect-observability/testkit/contract"
+import { errorsLaws, type ErrorsProbe, historyLaws, type HistoryProbe, type Law, LawBroken, logsLaws, type LogsProbe, memoryEventProbes, memoryHistory, memoryProbes, metricsLaws, type MetricsProbe, spansLaws, type SpansProbe, tracesLaws } from "@effect-observability/testkit/contract"
 import { TestLayer } from "@effect-observability/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer } from "effect"
 
-type Services = MetricsHistory | HistoryProbe | MetricsRecorder | MetricsProbe | Tracer | SpansProbe | TraceHistory
+type Services = MetricsHistory | HistoryProbe | MetricsRecorder | MetricsProbe | Tracer | SpansProbe | TraceHistory | ErrorsProbe | LogsProbe
 
-const memory = Layer.mergeAll(memoryHistory, memoryProbes.pipe(Layer.provideMerge(Memory.layer())))
+const memory = Layer.mergeAll(memoryHistory, Layer.mergeAll(memoryProbes, memoryEventProbes).pipe(Layer.provideMerge(Memory.layer())))
 const kept = memoryProbes.pipe(Layer.provideMerge(TestLayer))
 
 const run = <R extends Services>(law: Law<R>, layer: Layer.Layer<any, unknown>) =>
@@ -34,4 +34,6 @@ const bites = <R extends Services>(title: string, laws: ReadonlyArray<Law<R>>, w
 bites("metrics", metricsLaws, broken.metrics)
 bites("history", historyLaws, broken.history)
 bites("spans", spansLaws, broken.spans)
+bites("errors", errorsLaws, broken.errors)
+bites("logs", logsLaws, broken.logs)
 bites("trace history", tracesLaws, broken.traces, kept)

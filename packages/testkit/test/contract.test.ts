@@ -1,11 +1,15 @@
 import { Composite, Memory } from "@effect-observability/core"
-import { historyProbes, historySuite, memoryHistory, memoryProbes, metricsSuite, spansSuite, tracesSuite } from "@effect-observability/testkit/contract"
+import { errorsSuite, historyProbes, historySuite, logsSuite, memoryEventProbes, memoryHistory, memoryProbes, metricsSuite, spansSuite, tracesSuite } from "@effect-observability/testkit/contract"
 import { Layer } from "effect"
 import { TestLayer } from "@effect-observability/testkit"
 
 const memory = memoryProbes.pipe(Layer.provideMerge(Memory.layer()))
 metricsSuite("memory", memory)
 spansSuite("memory", memory)
+
+const events = memoryEventProbes.pipe(Layer.provideMerge(Memory.layer()))
+errorsSuite("memory", events)
+logsSuite("memory", events)
 
 const history = historyProbes.pipe(Layer.provideMerge(TestLayer))
 metricsSuite("memory history", history)

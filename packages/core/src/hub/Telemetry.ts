@@ -4,6 +4,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ConfigurationError, ObservabilitySettings } from "../config/ObservabilityConfig.ts"
+import type { ErrorData } from "../errors/ErrorData.ts"
+import type { LogData } from "../logs/LogData.ts"
 import type { MetricDefinition, MetricDefinitionError } from "../metrics/MetricDefinition.ts"
 import type { MetricFrame } from "../metrics/MetricFrame.ts"
 import type { MetricsRecorder } from "../metrics/MetricsRecorder.ts"
@@ -42,8 +44,11 @@ export interface ComponentReport {
   readonly repaired?: Readonly<Record<string, number>>
 }
 
+/** What passes through the hub. */
+export type Signal = "metrics" | "spans" | "errors" | "logs"
+
 export interface SignalReport {
-  readonly signal: "metrics" | "spans"
+  readonly signal: Signal
   readonly ledger: LedgerSnapshot
   readonly queuedItems: number
   readonly queuedBytes: number
@@ -66,6 +71,10 @@ export interface Listener {
    * for every span that is still open, marked with the attribute `span.unfinished`.
    */
   readonly onSpan?: (span: SpanData) => void
+  /** Called once for every reported error, synchronously. What it throws is swallowed and counted. */
+  readonly onError?: (error: ErrorData) => void
+  /** Called for every log line of the program at or above its minimum level, synchronously. What it throws is swallowed and counted. */
+  readonly onLog?: (log: LogData) => void
   /** Brings everything recorded so far to the sink and waits for it. */
   readonly flush?: Effect.Effect<void>
   readonly report: () => ComponentReport
@@ -119,6 +128,27 @@ export class Telemetry extends Context.Service<Telemetry, {
     readonly select?: SpanSelection | undefined
     readonly policy?: Partial<Policy<SpanData>>
   }) => Effect.Effect<BatchProcessor<SpanData>, never, Scope.Scope>
+  /** A pipe for errors; give its `offerUnsafe` to `Listener.onError`. They are few and precious: when it is full the first ones stay. */
+  readonly exportErrors: (options: {
+    readonly name: string
+    readonly exporter: Exporter<ErrorData>
+    readonly policy?: Partial<Policy<ErrorData>>
+  }) => Effect.Effect<BatchProcessor<ErrorData>, never, Scope.Scope>
+  /** A pipe for log lines; give its `offerUnsafe` to `Listener.onLog`. When it is full the oldest give way. */
+  readonly exportLogs: (options: {
+    readonly name: string
+    readonly exporter: Exporter<LogData>
+    readonly policy?: Partial<Policy<LogData>>
+  }) => Effect.Effect<BatchProcessor<LogData>, never, Scope.Scope>
+  /**
+   * Hands an error to the listeners, for sources beside Effect's `ErrorReporter`. Secrets are taken out of it first. Never throws, never
+   * waits.
+   */
+  readonly recordErrorUnsafe: (error: ErrorData) => void
+  /** As `recordErrorUnsafe`, of a log line that did not come from Effect's loggers. */
+  readonly recordLogUnsafe: (log: LogData) => void
+  /** Whether anybody takes errors or log lines: without, they need not be made. */
+  readonly listensTo: (signal: "errors" | "logs") => boolean
   /** Another sampler from the next trace on; what is held goes on under the former one. Fails when its settings are wrong. */
   readonly setSampler: (sampler: Sampler) => Effect.Effect<void, ConfigurationError>
   /** The books of sampling. */

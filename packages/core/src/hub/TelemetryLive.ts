@@ -1,7 +1,9 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as ErrorReporter from "effect/ErrorReporter"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as EffectTracer from "effect/Tracer"
@@ -13,7 +15,6 @@ import { rulesOf } from "../propagation/outgoing.ts"
 import { compile } from "../redaction/internal/Scrubber.ts"
 import { IdGenerator } from "../tracing/IdGenerator.ts"
 import { Values } from "../tracing/internal/values.ts"
-import type { SpanData } from "../tracing/SpanData.ts"
 import * as Spans from "../tracing/ObservabilityTracer.ts"
 import { isSampler, type Sampler } from "../tracing/sampling/Sampler.ts"
 import { Tracer } from "../tracing/Tracer.ts"
@@ -21,7 +22,9 @@ import * as Tracing from "../tracing/Tracer.ts"
 import { Diagnostics, diagnose } from "./Diagnostics.ts"
 import { examine, Health } from "./Health.ts"
 import { EffectMetrics } from "./internal/EffectMetrics.ts"
+import { Events } from "./internal/Events.ts"
 import { housekeeping } from "./internal/housekeeping.ts"
+import { Listeners } from "./internal/Listeners.ts"
 import * as Pipes from "./internal/pipes.ts"
 import { SelfMetrics } from "./internal/SelfMetrics.ts"
 import { type ComponentReport, CompositionError, type Listener, Telemetry } from "./Telemetry.ts"
@@ -67,11 +70,10 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       if (enabled && metrics.enabled && metrics.effectMetrics) effectMetrics.refresh()
     })
 
-    const listeners = new Map<string, Listener>()
+    const listeners = new Listeners((backend, signal) => self.loss(backend, signal, 1, "listener_defect"))
     const claims = new Map<string, string>()
-    let spanListeners: ReadonlyArray<Listener> = []
     let sampler: Sampler | undefined
-    const reports = (): ReadonlyArray<ComponentReport> => [...listeners.values()].map(reportOf)
+    const reports = (): ReadonlyArray<ComponentReport> => listeners.all.map(reportOf)
     const self = new SelfMetrics(store, reports, () => {
       // A trace whose first span never ends would otherwise wait until another span does.
       effectTracer.expire()
@@ -94,18 +96,16 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
               message: `two backends are named "${listener.name}": give one of them another \`name\` in its options`
             })
           }
-          listeners.set(listener.name, listener)
-          spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
+          listeners.add(listener)
         }),
         () =>
           Effect.sync(() => {
             // The last to listen gets what was held; its own queue drains after this.
-            if (spanListeners.length === 1 && spanListeners[0] === listener) effectTracer.release()
+            if (listeners.spans.length === 1 && listeners.spans[0] === listener) effectTracer.release()
             if (listener.onSpan !== undefined) {
-              for (const span of effectTracer.unfinished(clock.currentTimeNanosUnsafe())) tell(listener, span)
+              for (const span of effectTracer.unfinished(clock.currentTimeNanosUnsafe())) listeners.span(listener, span)
             }
-            listeners.delete(listener.name)
-            spanListeners = [...listeners.values()].filter((one) => one.onSpan !== undefined)
+            listeners.remove(listener)
           })
       )
 
@@ -128,7 +128,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
 
     const flush = Effect.suspend(() =>
       Effect.forEach(
-        [...listeners.values()],
+        listeners.all,
         (listener) => Effect.catchCause(listener.flush ?? Effect.void, () => Effect.void),
         { concurrency: "unbounded", discard: true }
       )
@@ -144,6 +144,11 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       claim,
       exportFrames: Pipes.exportFrames({ store, settings: () => settings, self, budget, goesOn }),
       exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget, goesOn }),
+      exportErrors: Pipes.exportErrors({ settings: () => settings, self, budget, goesOn }),
+      exportLogs: Pipes.exportLogs({ settings: () => settings, self, budget, goesOn }),
+      recordErrorUnsafe: (error) => events.recordError(error),
+      recordLogUnsafe: (line) => events.recordLog(line),
+      listensTo: (signal) => listeners[signal].length > 0,
       setSampler: (wanted) =>
         Effect.suspend(() => {
           const problems = isSampler(wanted) ? wanted.problems : ["expected a Sampler"]
@@ -166,19 +171,12 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
 
     yield* Effect.forkScoped(housekeeping(store))
 
-    const tell = (listener: Listener, span: SpanData): void => {
-      try {
-        listener.onSpan!(span)
-      } catch {
-        self.loss(listener.name, "spans", 1, "listener_defect")
-      }
-    }
     const onEnd: Parameters<typeof Spans.make>[0]["onEnd"] = (span) => {
-      for (const listener of spanListeners) tell(listener, span)
+      for (const listener of listeners.spans) listeners.span(listener, span)
     }
     const values = new Values(settings.tracing.limits, compile(settings.redaction))
     const effectTracer = Spans.make({
-      active: () => spanListeners.length > 0 && settings.enabled && settings.tracing.enabled,
+      active: () => listeners.spans.length > 0 && settings.enabled && settings.tracing.enabled,
       sampler: () => sampler ?? settings.tracing.sampler,
       onEnd,
       measured: () => settings.metrics.enabled ? settings.tracing.spanMetrics : "off",
@@ -189,6 +187,10 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       now: monotonicMillis
     })
 
+    const events = new Events({ settings: () => settings, values: () => values, listeners, store, clock })
+    // Those given outside of the hub stay; whoever gives others nearer to the program takes their place (docs/logs.md).
+    const loggers = yield* Logger.CurrentLoggers
+    const reporters = yield* ErrorReporter.CurrentErrorReporters
     const tracer = Tracing.make({ flush, rules: () => rulesOf(settings) })
     const recorder = settings.enabled && settings.metrics.enabled ? Recorder.make(store, tracer.withSpan) : Recorder.silent(tracer.withSpan)
     return Context.make(Telemetry, telemetry).pipe(
@@ -196,7 +198,9 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       Context.add(Tracer, tracer),
       Context.add(Diagnostics, { report: Effect.sync(() => diagnose(telemetry)) }),
       Context.add(Health, { check: Effect.sync(() => examine(telemetry)) }),
-      Context.add(EffectTracer.Tracer, effectTracer)
+      Context.add(EffectTracer.Tracer, effectTracer),
+      Context.add(Logger.CurrentLoggers, new Set([...loggers, events.logger])),
+      Context.add(ErrorReporter.CurrentErrorReporters, new Set([...reporters, events.reporter]))
     )
   })
 )

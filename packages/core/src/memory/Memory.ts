@@ -2,12 +2,15 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { selecting } from "../hub/internal/selecting.ts"
-import { type CompositionError, type SpanSelection, Telemetry } from "../hub/Telemetry.ts"
+import type { ErrorData } from "../errors/ErrorData.ts"
+import { type CompositionError, type Signal, type SpanSelection, Telemetry } from "../hub/Telemetry.ts"
+import type { LogData } from "../logs/LogData.ts"
 import type { MetricDefinition } from "../metrics/MetricDefinition.ts"
 import type { Series } from "../metrics/MetricFrame.ts"
 import type { MetricFamily } from "../metrics/MetricStore.ts"
-import { Ledger } from "../pipe/Ledger.ts"
+import type { Ledger } from "../pipe/Ledger.ts"
 import type { SpanData } from "../tracing/SpanData.ts"
+import { Shelf } from "./internal/Shelf.ts"
 
 type Metric = MetricDefinition | string
 type Labels = Readonly<Record<string, string>>
@@ -26,6 +29,10 @@ export interface MemoryOptions extends SpanSelection {
   readonly maxValues?: number
   /** Most spans kept; the oldest give way and are counted. Default 10,000. */
   readonly maxSpans?: number
+  /** Most errors kept; the oldest give way and are counted. Default 1,000. */
+  readonly maxErrors?: number
+  /** Most log lines kept; the oldest give way and are counted. Default 10,000. */
+  readonly maxLogs?: number
 }
 
 /**
@@ -42,9 +49,13 @@ export class MemoryBackend extends Context.Service<MemoryBackend, {
   readonly getSummaryValue: (metric: Metric, labels?: Labels) => Effect.Effect<SummaryValue>
   /** Ended spans in the order in which they ended. */
   readonly spans: Effect.Effect<ReadonlyArray<SpanData>>
-  /** Values and spans that found no room. */
-  readonly lost: Effect.Effect<{ readonly values: number; readonly spans: number }>
-  /** Forgets everything: counters count from 0 again, gauges and spans are gone. */
+  /** Reported errors in the order in which they were reported. */
+  readonly errors: Effect.Effect<ReadonlyArray<ErrorData>>
+  /** Log lines in the order in which they were logged. */
+  readonly logs: Effect.Effect<ReadonlyArray<LogData>>
+  /** What found no room. */
+  readonly lost: Effect.Effect<{ readonly values: number; readonly spans: number; readonly errors: number; readonly logs: number }>
+  /** Forgets everything: counters count from 0 again, gauges, spans, errors and log lines are gone. */
   readonly clear: Effect.Effect<void>
   /** The series of a metric with their values, for messages. */
   readonly describe: (metric: Metric) => Effect.Effect<ReadonlyArray<{ readonly labels: Labels; readonly value: number }>>
@@ -56,13 +67,13 @@ export const layerBackend = (options: MemoryOptions = {}): Layer.Layer<MemoryBac
     MemoryBackend,
     Effect.gen(function*() {
       const telemetry = yield* Telemetry
-      const { maxSpans = 10_000, maxValues = 100_000, name = "memory" } = options
+      const { maxErrors = 1_000, maxLogs = 10_000, maxSpans = 10_000, maxValues = 100_000, name = "memory" } = options
       const { store } = telemetry
-      const ledger = new Ledger()
-      let spans: Array<SpanData> = []
+      const spans = new Shelf<SpanData>(maxSpans)
+      const errors = new Shelf<ErrorData>(maxErrors)
+      const logs = new Shelf<LogData>(maxLogs)
       let values: Array<{ readonly series: Series; readonly value: number }> = []
       let droppedValues = 0
-      let cleared = 0
       /** What counters showed at the last `clear`. */
       const baseline = new Map<Series, { readonly value: number; readonly count: number; readonly sum: number }>()
       /** Gauges forgotten by `clear` until they are set again. */
@@ -88,28 +99,22 @@ export const layerBackend = (options: MemoryOptions = {}): Layer.Layer<MemoryBac
       }
 
       const onSpan = selecting({
-        offerUnsafe: (span) => {
-          ledger.accept(1)
-          ledger.start(1)
-          ledger.export(1)
-          spans.push(span)
-          // Trimmed now and then: cutting one off the front of an array for every span would cost more than it frees.
-          if (spans.length > maxSpans * 2) spans = spans.slice(-maxSpans)
-          return true
-        },
-        refuseUnsafe: (count, reason) => ledger.reject(count, reason)
+        offerUnsafe: (span) => spans.put(span),
+        refuseUnsafe: (count, reason) => spans.ledger.reject(count, reason)
       }, options)
 
       yield* telemetry.register({
         name,
         kind: "memory",
         onSpan,
+        onError: (error) => errors.put(error),
+        onLog: (line) => logs.put(line),
         report: () => ({
           name,
           kind: "memory",
           status: "up",
           reason: undefined,
-          signals: [{ signal: "spans", ledger: ledger.snapshot(), queuedItems: 0, queuedBytes: 0, oldestAgeMillis: 0, lastError: undefined }]
+          signals: [report("spans", spans), report("errors", errors), report("logs", logs)]
         })
       })
 
@@ -145,13 +150,14 @@ export const layerBackend = (options: MemoryOptions = {}): Layer.Layer<MemoryBac
                 .map((quantile) => ({ quantile, value: family!.quantile(first, quantile) }))
             return { count, sum, quantiles }
           }),
-        spans: Effect.sync(() => spans.slice(-maxSpans)),
-        lost: Effect.sync(() => ({ values: droppedValues + tap.lost(), spans: Math.max(0, ledger.exported - cleared - spans.slice(-maxSpans).length) })),
+        spans: Effect.sync(() => spans.items),
+        errors: Effect.sync(() => errors.items),
+        logs: Effect.sync(() => logs.items),
+        lost: Effect.sync(() => ({ values: droppedValues + tap.lost(), spans: spans.lost, errors: errors.lost, logs: logs.lost })),
         clear: Effect.sync(() => {
           collect()
           values = []
-          spans = []
-          cleared = ledger.exported
+          for (const shelf of [spans, errors, logs]) shelf.clear()
           for (const family of store.families()) {
             for (const one of family.series) {
               const { type } = family.definition
@@ -178,6 +184,15 @@ export const layerBackend = (options: MemoryOptions = {}): Layer.Layer<MemoryBac
 /** Keeps everything in memory, for tests and development; with the hub. */
 export const layer = (options: MemoryOptions = {}): Layer.Layer<MemoryBackend | Layer.Success<typeof Telemetry.layer>, CompositionError> =>
   layerBackend(options).pipe(Layer.provideMerge(Telemetry.layer))
+
+const report = (signal: Signal, { ledger }: { readonly ledger: Ledger }) => ({
+  signal,
+  ledger: ledger.snapshot(),
+  queuedItems: 0,
+  queuedBytes: 0,
+  oldestAgeMillis: 0,
+  lastError: undefined
+})
 
 const carries = (series: Series, labels: Labels | undefined): boolean => {
   if (labels === undefined) return true

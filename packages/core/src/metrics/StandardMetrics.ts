@@ -79,6 +79,12 @@ export const MessageProcessingDuration = M.histogram("message_processing_duratio
   buckets: http
 })
 
+// Errors
+export const Errors = M.counter("errors_total", {
+  help: "Total number of errors, by class, level and type; one however many boundaries it crossed",
+  labelNames: ["class", "level", "error_type"]
+})
+
 // Spans
 export const SpanDuration = M.histogram("span_duration_seconds", {
   help: "Span duration in seconds, by operation, kind and status; of all spans of these operations, sampled or not",
@@ -96,16 +102,16 @@ export const MetricsProcessingDuration = M.histogram("obs_metrics_processing_sec
   alertThreshold: 1
 })
 export const DroppedMetrics = M.counter("obs_dropped_metrics_total", {
-  help: "Number of dropped metric frames and spans, by backend, signal and reason",
+  help: "Number of dropped metric frames, spans, errors and log lines, by backend, signal and reason",
   labelNames: ["backend", "signal", "reason"],
   alertThreshold: 100
 })
 export const Exported = M.counter("obs_exported_total", {
-  help: "Number of metric frames and spans a backend acknowledged",
+  help: "Number of metric frames, spans, errors and log lines a backend acknowledged",
   labelNames: ["backend", "signal"]
 })
 export const QueueItems = M.gauge("obs_queue_items", {
-  help: "Metric frames and spans waiting for a backend, in flight included",
+  help: "Metric frames, spans, errors and log lines waiting for a backend, in flight included",
   labelNames: ["backend", "signal"]
 })
 export const QueueAge = M.gauge("obs_queue_age_seconds", {
@@ -151,6 +157,7 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   MessageConsumed,
   MessageProcessed,
   MessageProcessingDuration,
+  Errors,
   SpanDuration,
   MetricsProcessingDuration,
   DroppedMetrics,

@@ -17,10 +17,10 @@ describe("the two conventions", () => {
     }
   })
 
-  it("cover all of the standard set but caches and spans, which have no convention, and the toolkit's own", () => {
+  it("cover all of the standard set but caches, errors and spans, which have no convention, and the toolkit's own", () => {
     const paired = new Set(NamingConventions.counterparts.map(({ standard }) => standard.name))
     const left = StandardMetrics.all.map(({ name }) => name).filter((name) => !paired.has(name) && !name.startsWith("obs_"))
-    assert.deepStrictEqual(left, ["cache_hits_total", "cache_misses_total", "cache_operation_duration_seconds", "span_duration_seconds"])
+    assert.deepStrictEqual(left, ["cache_hits_total", "cache_misses_total", "cache_operation_duration_seconds", "errors_total", "span_duration_seconds"])
     assert.deepStrictEqual(OtelMetrics.all.filter((metric) => !NamingConventions.counterparts.some(({ otel }) => otel === metric)), [])
   })
 

@@ -1,15 +1,19 @@
 import { layer as layerSuite } from "@effect/vitest"
 import type { MetricsHistory, MetricsRecorder, TraceHistory, Tracer } from "@effect-observability/core"
 import type * as Layer from "effect/Layer"
+import * as ErrorsContract from "./ErrorsContract.ts"
 import * as HistoryContract from "./HistoryContract.ts"
 import type { Law } from "./Law.ts"
+import * as LogsContract from "./LogsContract.ts"
 import * as MetricsContract from "./MetricsContract.ts"
 import * as SpansContract from "./SpansContract.ts"
 import * as TracesContract from "./TracesContract.ts"
 
 export { FrameMaker, type Happening } from "./FrameMaker.ts"
+export { ErrorsProbe, type KeptError } from "./ErrorsContract.ts"
 export { HistoryProbe } from "./HistoryContract.ts"
-export { historyProbes, memoryHistory, memoryProbes } from "./probes.ts"
+export { type KeptLog, LogsProbe } from "./LogsContract.ts"
+export { historyProbes, memoryEventProbes, memoryHistory, memoryProbes } from "./probes.ts"
 export { type Law, LawBroken } from "./Law.ts"
 export { MetricsProbe } from "./MetricsContract.ts"
 export { SpansProbe } from "./SpansContract.ts"
@@ -18,6 +22,8 @@ export { SpansProbe } from "./SpansContract.ts"
 export const metricsLaws = MetricsContract.laws
 export const spansLaws = SpansContract.laws
 export const tracesLaws = TracesContract.laws
+export const errorsLaws = ErrorsContract.laws
+export const logsLaws = LogsContract.laws
 export const historyLaws = HistoryContract.laws
 
 /** Registers one test per law; all of them run against one build of the layer, on the real clock. */
@@ -34,6 +40,14 @@ export const metricsSuite = <E>(name: string, layer: Layer.Layer<MetricsRecorder
 /** The span contract: a backend joins it in one line. */
 export const spansSuite = <E>(name: string, layer: Layer.Layer<Tracer | SpansContract.SpansProbe, E>): void =>
   suite(`${name} keeps the span contract`, spansLaws, layer)
+
+/** The contract of backends that take errors: a backend joins it in one line. */
+export const errorsSuite = <E>(name: string, layer: Layer.Layer<ErrorsContract.ErrorsProbe, E>): void =>
+  suite(`${name} keeps the error contract`, errorsLaws, layer)
+
+/** The contract of backends that take log lines: a backend joins it in one line. */
+export const logsSuite = <E>(name: string, layer: Layer.Layer<LogsContract.LogsProbe, E>): void =>
+  suite(`${name} keeps the log contract`, logsLaws, layer)
 
 /** The contract of `MetricsHistory`: a store joins it in one line. */
 export const historySuite = <E>(name: string, layer: Layer.Layer<MetricsHistory | HistoryContract.HistoryProbe, E>): void =>

@@ -2,7 +2,9 @@ import { MemoryBackend, MemoryHistory, type MetricFrame, MetricsHistory, type Me
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { ErrorsProbe } from "./ErrorsContract.ts"
 import { HistoryProbe } from "./HistoryContract.ts"
+import { LogsProbe } from "./LogsContract.ts"
 import { MetricsProbe } from "./MetricsContract.ts"
 import { SpansProbe } from "./SpansContract.ts"
 
@@ -82,6 +84,26 @@ export const memoryProbes: Layer.Layer<MetricsProbe | SpansProbe, never, Telemet
         count: Effect.map(memory.spans, (spans) => spans.length),
         settle: flush
       })
+    })
+  )
+)
+
+/** Probes for errors and log lines over the memory backend. */
+export const memoryEventProbes: Layer.Layer<ErrorsProbe | LogsProbe, never, Telemetry | MemoryBackend> = Layer.mergeAll(
+  Layer.effect(
+    ErrorsProbe,
+    Effect.gen(function*() {
+      const { errors } = yield* MemoryBackend
+      const { flush } = yield* Telemetry
+      return ErrorsProbe.of({ withText: (text) => Effect.map(errors, (all) => all.filter((one) => one.message.includes(text))), settle: flush })
+    })
+  ),
+  Layer.effect(
+    LogsProbe,
+    Effect.gen(function*() {
+      const { logs } = yield* MemoryBackend
+      const { flush } = yield* Telemetry
+      return LogsProbe.of({ withText: (text) => Effect.map(logs, (all) => all.filter((one) => one.message.includes(text))), settle: flush })
     })
   )
 )

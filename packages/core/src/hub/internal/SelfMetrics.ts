@@ -3,7 +3,7 @@ import type { Registry } from "../../metrics/internal/Registry.ts"
 import * as StandardMetrics from "../../metrics/StandardMetrics.ts"
 import { imbalance } from "../../pipe/Ledger.ts"
 import type { SamplingReport } from "../../tracing/ObservabilityTracer.ts"
-import type { ComponentReport } from "../Telemetry.ts"
+import type { ComponentReport, Signal } from "../Telemetry.ts"
 
 /** What the toolkit says about itself, as `obs_*` metrics in the same store. */
 export class SelfMetrics {
@@ -18,7 +18,7 @@ export class SelfMetrics {
     this.reports = reports
   }
 
-  loss(backend: string, signal: "metrics" | "spans", count: number, reason: string): void {
+  loss(backend: string, signal: Signal, count: number, reason: string): void {
     this.store.increment(StandardMetrics.DroppedMetrics, count, { backend, signal, reason })
   }
 

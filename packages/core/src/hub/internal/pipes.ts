@@ -1,13 +1,17 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { weighError } from "../../errors/internal/weigh.ts"
+import { weighLog } from "../../logs/internal/weigh.ts"
 import type { ObservabilitySettings } from "../../config/ObservabilityConfig.ts"
 import type { Registry } from "../../metrics/internal/Registry.ts"
 import { merge, type MetricFrame, weigh } from "../../metrics/MetricFrame.ts"
 import * as BatchProcessor from "../../pipe/BatchProcessor.ts"
+import type { Policy } from "../../pipe/BatchProcessor.ts"
+import type { Exporter } from "../../pipe/Exporter.ts"
 import { weighSpan } from "../../tracing/internal/weigh.ts"
-import type { SpanData } from "../../tracing/SpanData.ts"
 import { quietly } from "../quietly.ts"
-import type { Telemetry } from "../Telemetry.ts"
+import type { Signal, Telemetry } from "../Telemetry.ts"
 import { selecting } from "./selecting.ts"
 import type { SelfMetrics } from "./SelfMetrics.ts"
 
@@ -106,30 +110,51 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
   })
 
 export const exportSpans = (hub: Hub): Telemetry["Service"]["exportSpans"] => (options) =>
-  Effect.gen(function*() {
+  Effect.map(
+    exportItems(hub, "spans", options, { maxItems: 50_000, maxBytes: 64 * 1024 * 1024, overflow: "oldest", weigh: weighSpan }),
+    (processor) => ({ ...processor, offerUnsafe: selecting(processor, options.select) })
+  )
+
+export const exportErrors = (hub: Hub): Telemetry["Service"]["exportErrors"] => (options) =>
+  exportItems(hub, "errors", options, {
+    maxItems: 5_000,
+    maxBytes: 32 * 1024 * 1024,
+    // The first of a storm say more than the last.
+    overflow: "newest",
+    flushInterval: Math.min(1_000, hub.settings().flushInterval),
+    weigh: weighError
+  })
+
+export const exportLogs = (hub: Hub): Telemetry["Service"]["exportLogs"] => (options) =>
+  exportItems(hub, "logs", options, { maxItems: 50_000, maxBytes: 32 * 1024 * 1024, overflow: "oldest", weigh: weighLog })
+
+/** A pipe for things that come one by one. */
+const exportItems = <A>(
+  hub: Hub,
+  signal: Signal,
+  options: { readonly name: string; readonly exporter: Exporter<A>; readonly policy?: Partial<Policy<A>> },
+  defaults: Partial<Policy<A>>
+): Effect.Effect<BatchProcessor.BatchProcessor<A>, never, Scope.Scope> =>
+  Effect.suspend(() => {
     const settings = hub.settings()
-    const processor = yield* BatchProcessor.make<SpanData>(
+    return BatchProcessor.make<A>(
       options.exporter,
       {
-        ...BatchProcessor.defaultPolicy<SpanData>(),
-        maxItems: 50_000,
-        maxBytes: 64 * 1024 * 1024,
+        ...BatchProcessor.defaultPolicy<A>(),
         batchSize: settings.batchSize,
         flushInterval: settings.flushInterval,
         attemptTimeout: settings.requestTimeout,
         drainDeadline: settings.shutdownTimeout,
-        overflow: "oldest",
-        weigh: weighSpan,
+        ...defaults,
         ...options.policy
       },
       {
         onSettled: (seconds) => hub.self.settled(options.name, seconds),
-        onLoss: (count, reason) => hub.self.loss(options.name, "spans", count, reason),
+        onLoss: (count, reason) => hub.self.loss(options.name, signal, count, reason),
         endReason: () => endReason(hub),
         drainBudget: () => hub.budget.remaining(options.name, hub.settings().shutdownTimeout)
       }
     )
-    return { ...processor, offerUnsafe: selecting(processor, options.select) }
   })
 
 const endReason = (hub: Hub): string => hub.goesOn() ? "backend_removed" : "shutdown"

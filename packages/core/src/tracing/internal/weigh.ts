@@ -2,10 +2,16 @@ import type { SpanData } from "../SpanData.ts"
 
 /** A cheap estimate of the bytes a span holds on to. */
 export const weighSpan = (span: SpanData): number => {
-  let bytes = 400 + 2 * span.name.length + 2 * span.traceState.length
-  for (const [key, value] of span.attributes) bytes += 64 + 2 * key.length + weighValue(value)
+  let bytes = 400 + 2 * span.name.length + 2 * span.traceState.length + weighAttributes(span.attributes)
   for (const event of span.events) bytes += 96 + 2 * event.name.length + weighRecord(event.attributes)
   for (const link of span.links) bytes += 128 + weighRecord(link.attributes)
+  return bytes
+}
+
+/** As above, of attributes alone. */
+export const weighAttributes = (attributes: ReadonlyMap<string, unknown>): number => {
+  let bytes = 0
+  for (const [key, value] of attributes) bytes += 64 + 2 * key.length + weighValue(value)
   return bytes
 }
 

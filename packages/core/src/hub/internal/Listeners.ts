@@ -1,0 +1,74 @@
+import type { ErrorData } from "../../errors/ErrorData.ts"
+import type { LogData } from "../../logs/LogData.ts"
+import type { SpanData } from "../../tracing/SpanData.ts"
+import type { Listener, Signal } from "../Telemetry.ts"
+
+/** The backends at hand, and who of them takes what. What a listener throws is counted and harms nobody. */
+export class Listeners {
+  private readonly byName = new Map<string, Listener>()
+  private readonly onDefect: (backend: string, signal: Signal) => void
+  spans: ReadonlyArray<Listener> = []
+  errors: ReadonlyArray<Listener> = []
+  logs: ReadonlyArray<Listener> = []
+
+  constructor(onDefect: (backend: string, signal: Signal) => void) {
+    this.onDefect = onDefect
+  }
+
+  get size(): number {
+    return this.byName.size
+  }
+
+  get all(): ReadonlyArray<Listener> {
+    return [...this.byName.values()]
+  }
+
+  has(name: string): boolean {
+    return this.byName.has(name)
+  }
+
+  add(listener: Listener): void {
+    this.byName.set(listener.name, listener)
+    this.sort()
+  }
+
+  remove(listener: Listener): void {
+    this.byName.delete(listener.name)
+    this.sort()
+  }
+
+  private sort(): void {
+    const { all } = this
+    this.spans = all.filter((one) => one.onSpan !== undefined)
+    this.errors = all.filter((one) => one.onError !== undefined)
+    this.logs = all.filter((one) => one.onLog !== undefined)
+  }
+
+  span(listener: Listener, span: SpanData): void {
+    try {
+      listener.onSpan!(span)
+    } catch {
+      this.onDefect(listener.name, "spans")
+    }
+  }
+
+  error(error: ErrorData): void {
+    for (const listener of this.errors) {
+      try {
+        listener.onError!(error)
+      } catch {
+        this.onDefect(listener.name, "errors")
+      }
+    }
+  }
+
+  log(line: LogData): void {
+    for (const listener of this.logs) {
+      try {
+        listener.onLog!(line)
+      } catch {
+        this.onDefect(listener.name, "logs")
+      }
+    }
+  }
+}
