@@ -35,7 +35,7 @@ const logged = (probe: Probe, text: string, effect: Effect.Effect<unknown>) =>
     return yield* probe.withText(text)
   })
 
-const muted = (console: Console.Console): Console.Console => ({ ...console, log: () => {}, error: () => {} })
+const muted = (outer: Console.Console): Console.Console => ({ ...outer, log: () => {}, error: () => {} })
 
 const only = (all: ReadonlyArray<KeptLog>): Effect.Effect<KeptLog, LawBroken> =>
   all.length === 1 ? Effect.succeed(all[0]!) : Effect.fail(new LawBroken({ message: `expected one line, got ${all.length}: [${all.map((one) => one.message).join(", ")}]` }))
