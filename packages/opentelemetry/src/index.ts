@@ -1,1 +1,2 @@
-export {}
+export * as OpenTelemetry from "./OpenTelemetry.ts"
+export * as OtlpEncoding from "./OtlpEncoding.ts"

@@ -1,0 +1,134 @@
+import { type BatchProcessor, type ComponentReport, type CompositionError, type SignalReport, type SpanData, Telemetry } from "@effect-observability/core"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { Origin } from "./encoding/envelope.ts"
+import { fromEnvironment } from "./internal/environment.ts"
+import { version } from "./internal/version.ts"
+import { OpenTelemetryError, type OpenTelemetryOptions, resolve } from "./OpenTelemetryConfig.ts"
+import * as Metrics from "./OpenTelemetryMetrics.ts"
+import * as Spans from "./OpenTelemetrySpans.ts"
+import { labelOf, type Target } from "./transport/Target.ts"
+import * as Transport from "./transport/Transport.ts"
+
+export { type MetricsOptions, OpenTelemetryError, type OpenTelemetryOptions, type OtlpOptions, type Protocol, type TlsOptions } from "./OpenTelemetryConfig.ts"
+export { fromSpanExporter, type SpanExporterLike, type SpanExporterOptions } from "./spanExporter/fromSpanExporter.ts"
+
+type Hub = Layer.Success<typeof Telemetry.layer>
+
+/**
+ * Sends spans and metrics to any receiver of the OpenTelemetry protocol: a collector, or a vendor's intake. It connects in the background; while the
+ * receiver is away everything waits in a bounded queue, and what gives way there is counted.
+ *
+ * The layer fails on options that cannot be used, and never because of the receiver.
+ *
+ * @example
+ * ```ts
+ * const observability = OpenTelemetry.layer({
+ *   endpoint: "https://otlp.example.com",
+ *   headers: { authorization: Redacted.make("Bearer …") },
+ *   compression: "gzip"
+ * })
+ * NodeRuntime.runMain(Layer.launch(App).pipe(Effect.provide(observability)))
+ * ```
+ */
+export const layer = (options: OpenTelemetryOptions = {}): Layer.Layer<Hub, OpenTelemetryError | CompositionError> =>
+  layerBackend(options).pipe(Layer.provideMerge(Telemetry.layer))
+
+/** As `layer`, with OpenTelemetry's environment variables (`OTEL_EXPORTER_OTLP_*` and others) over the options, read through `ConfigProvider`. */
+export const layerConfig = (options: OpenTelemetryOptions = {}): Layer.Layer<Hub, OpenTelemetryError | CompositionError> =>
+  Layer.effectDiscard(Effect.flatMap(fromEnvironment(options), make)).pipe(Layer.provideMerge(Telemetry.layer))
+
+/** The backend alone, on a hub that is there. */
+export const layerBackend = (options: OpenTelemetryOptions = {}): Layer.Layer<never, OpenTelemetryError | CompositionError, Telemetry> =>
+  Layer.effectDiscard(make(options))
+
+const make = (options: OpenTelemetryOptions): Effect.Effect<void, OpenTelemetryError | CompositionError, Telemetry | Scope.Scope> =>
+  Effect.gen(function*() {
+    const telemetry = yield* Telemetry
+    const config = resolve(options, telemetry.settings(), telemetry.resource)
+    if (config instanceof OpenTelemetryError) return yield* config
+    const { maxRequestBytes, name } = config
+    const origin: Origin = { resource: config.resource, scope: { name: "effect-observability", version } }
+    const notes = new Map<SignalReport["signal"], string>()
+    let pointsRejected = 0
+
+    const metrics = config.metrics === undefined ? undefined : yield* telemetry.exportFrames({
+      name,
+      interval: config.metrics.interval,
+      exporter: Metrics.make({
+        ...yield* common("metrics", config.metrics),
+        points: () => {
+          const { defaultLabels: labels, prefix } = telemetry.settings().metrics
+          return { temporality: config.metrics!.temporality, prefix, labels, maxBytes: maxRequestBytes }
+        },
+        onPointsRejected: (count) => pointsRejected += count
+      }),
+      policy: { batchSize: 1, attemptTimeout: config.metrics.timeout }
+    })
+    const spans = config.traces === undefined ? undefined : yield* telemetry.exportSpans({
+      name,
+      exporter: Spans.make({ ...yield* common("spans", config.traces), maxRequestBytes }),
+      select: config.spans,
+      policy: { batchSize: config.batchSize, flushInterval: config.flushInterval, maxItems: config.maxQueueSize, attemptTimeout: config.traces.timeout }
+    })
+    if (metrics === undefined && spans === undefined) return
+
+    yield* telemetry.register({
+      name,
+      kind: "opentelemetry",
+      ...(spans === undefined ? {} : { onSpan: (span: SpanData) => void spans.offerUnsafe(span) }),
+      flush: Effect.all([metrics?.flush ?? Effect.void, spans?.flush ?? Effect.void], { concurrency: 2, discard: true }),
+      report: () =>
+        report(
+          name,
+          [...(metrics === undefined ? [] : [{ signal: "metrics" as const, processor: metrics }]), ...(spans === undefined ? [] : [{ signal: "spans" as const, processor: spans }])],
+          notes,
+          pointsRejected
+        )
+    })
+
+    function common(signal: SignalReport["signal"], target: Target) {
+      return Effect.map(Transport.make(target), (transport) => ({
+        transport,
+        format: target.protocol === "http/json" ? "json" as const : "protobuf" as const,
+        origin,
+        onPartial: (message: string) => void (message === "" ? notes.delete(signal) : notes.set(signal, `${labelOf(target)}: ${message}`))
+      }))
+    }
+  })
+
+/** A queue that has waited this long is not catching up. Milliseconds. */
+const downAfter = 60_000
+
+const report = (
+  name: string,
+  pipes: ReadonlyArray<{ readonly signal: SignalReport["signal"]; readonly processor: BatchProcessor.BatchProcessor<never> }>,
+  notes: ReadonlyMap<string, string>,
+  pointsRejected: number
+): ComponentReport => {
+  const signals = pipes.map(({ processor, signal }) => ({ signal, ledger: processor.ledger(), status: processor.status() }))
+  const failing = signals.filter(({ status }) => status.failures > 0)
+  const note = [...notes.values()][0]
+  return {
+    name,
+    kind: "opentelemetry",
+    status: failing.length > 0
+      ? failing.some(({ status }) => status.oldestAgeMillis > downAfter) ? "down" : "degraded"
+      : note !== undefined
+      ? "degraded"
+      : signals.every(({ status }) => status.lastSuccessAt === undefined)
+      ? "starting"
+      : "up",
+    reason: failing.map(({ signal, status }) => `${signal}: ${status.lastError ?? "failing"}`)[0] ?? note,
+    ...(pointsRejected === 0 ? {} : { repaired: { data_points_rejected: pointsRejected } }),
+    signals: signals.map(({ ledger, signal, status: { lastError, lastErrorAt, oldestAgeMillis, queuedBytes, queuedItems } }) => ({
+      signal,
+      ledger,
+      queuedItems,
+      queuedBytes,
+      oldestAgeMillis,
+      lastError: lastError === undefined || lastErrorAt === undefined ? undefined : { message: lastError, at: lastErrorAt }
+    }))
+  }
+}
