@@ -2,7 +2,12 @@
 import { createRequire } from "node:module"
 
 const { MockOtlpServer } = createRequire(import.meta.url)("@elastic/mockotlpserver")
-const say = (kind) => (message) => process.stdout.write(`${JSON.stringify({ kind, message })}\n`)
+// The gRPC side decodes 64-bit integers into pairs of halves.
+const whole = (_, value) =>
+  typeof value === "object" && value !== null && "low" in value && "high" in value
+    ? String((BigInt(value.unsigned ? value.high >>> 0 : value.high) << 32n) | BigInt(value.low >>> 0))
+    : value
+const say = (kind) => (message) => process.stdout.write(`${JSON.stringify({ kind, message }, whole)}\n`)
 const server = new MockOtlpServer({
   services: ["http", "grpc"],
   logLevel: "fatal",
