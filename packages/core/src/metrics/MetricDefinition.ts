@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { type Label, type LabelKey, type LabelsOf, type LowOnly, nameOf, type NameOf } from "./Label.ts"
 
-export { type LongTask, longTask, type Operation, operation, type Outcome, outcomeOf, outcomes } from "./bundles.ts"
+export { errorTypeOf, type LongTask, longTask, type Operation, operation, type Outcome, outcomeOf, outcomes } from "./bundles.ts"
 export { lint, type MetricLint } from "./internal/lint.ts"
 
 /** The kinds of metric (OpenMetrics 1.0, section 4.4, and OpenTelemetry's up-down counter). */

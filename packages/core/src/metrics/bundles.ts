@@ -17,6 +17,21 @@ export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   return outcome
 }
 
+const typeName = /^[A-Za-z_$][A-Za-z0-9_$./@-]{0,63}$/
+
+/** What kind of error ended an effect: its `_tag` or `name` where that looks like one, `_OTHER` where not; empty without an error. */
+export const errorTypeOf = (exit: Exit.Exit<unknown, unknown>): string => {
+  if (exit._tag === "Success") return ""
+  const reason = exit.cause.reasons.find((one) => one._tag === "Die") ?? exit.cause.reasons.find((one) => one._tag === "Fail")
+  if (reason === undefined) return ""
+  try {
+    const error: any = reason._tag === "Die" ? reason.defect : reason.error
+    const name: unknown = error?._tag ?? error?.name ?? (typeof error === "object" ? undefined : typeof error)
+    return typeof name === "string" && typeName.test(name) ? name : "_OTHER"
+  } catch {
+    return "_OTHER"
+  }
+}
 
 /** What `MetricsRecorder.observe` records of an operation, and the name of its span. */
 export interface Operation<L> {

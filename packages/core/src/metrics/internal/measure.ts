@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { type LongTask, type Operation, outcomeOf } from "../bundles.ts"
+import { errorTypeOf, type LongTask, type Operation, outcomeOf } from "../bundles.ts"
 import type { MetricDefinition } from "../MetricDefinition.ts"
 import type { Family } from "./Family.ts"
 import { isDefinition } from "./Catalogue.ts"
@@ -52,7 +52,7 @@ const ended = (metric: Metric, labels: Labels, exit: Exit.Exit<unknown, unknown>
   const names = isDefinition(metric) ? metric.labelNames : byName
   const own: Record<string, string> = {}
   if (names.includes("outcome")) own["outcome"] = outcomeOf(exit)
-  if (names.includes("error_type")) own["error_type"] = errorType(exit)
+  if (names.includes("error_type")) own["error_type"] = errorTypeOf(exit)
   try {
     return { ...labels, ...own }
   } catch {
@@ -63,22 +63,6 @@ const ended = (metric: Metric, labels: Labels, exit: Exit.Exit<unknown, unknown>
 
 /** What a counter given by its name is declared with. */
 const byName: ReadonlyArray<string> = ["outcome"]
-
-const typeName = /^[A-Za-z_$][A-Za-z0-9_$./@-]{0,63}$/
-
-/** What kind of error ended it: its `_tag` or `name`, when that looks like one; empty without an error. */
-export const errorType = (exit: Exit.Exit<unknown, unknown>): string => {
-  if (exit._tag === "Success") return ""
-  const reason = exit.cause.reasons.find((one) => one._tag === "Die") ?? exit.cause.reasons.find((one) => one._tag === "Fail")
-  if (reason === undefined) return ""
-  try {
-    const error: any = reason._tag === "Die" ? reason.defect : reason.error
-    const name: unknown = error?._tag ?? error?.name ?? (typeof error === "object" ? undefined : typeof error)
-    return typeof name === "string" && typeName.test(name) ? name : "_OTHER"
-  } catch {
-    return "_OTHER"
-  }
-}
 
 /** Tasks in flight, by series; their gauges are written when somebody reads. */
 const longTasks = (registry: Registry) => {
