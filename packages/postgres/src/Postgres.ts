@@ -103,6 +103,7 @@ const make = (options: PostgresOptions) =>
       ? yield* telemetry.exportSpans({
         name: config.name,
         exporter: Spans.make({
+          searchable: config.searchable,
           names: config.names,
           lane: yield* lane("spans"),
           service: telemetry.resource.service,

@@ -1,5 +1,5 @@
 import { MetricDefinition } from "@effect-observability/core"
-import type { MetricFrame, Series, SpanData, SpanEvent, SpanLinkData } from "@effect-observability/core"
+import type { MetricFrame, Series, SpanData } from "@effect-observability/core"
 import { createHash } from "node:crypto"
 import { clean, encodeEntries, encodeRecord } from "./internal/json.ts"
 
@@ -88,7 +88,7 @@ export const metadata = (definition: MetricDefinition.MetricDefinition) => ({
 
 const kindCodes = { internal: 0, server: 1, client: 2, producer: 3, consumer: 4 } as const
 export const spanKinds = ["internal", "server", "client", "producer", "consumer"] as const
-const statusCodes = { unset: 0, ok: 1, error: 2 } as const
+export const statusCodes = { unset: 0, ok: 1, error: 2 } as const
 export const spanStatuses = ["unset", "ok", "error"] as const
 
 export interface OperationRow {
@@ -220,7 +220,7 @@ const quantileValues = ({ summaries }: MetricFrame): Float64Array => {
   return Float64Array.from(out)
 }
 
-const slices = (parts: ReadonlyArray<{ readonly length: number }>): Slices => {
+export const slices = (parts: ReadonlyArray<{ readonly length: number }>): Slices => {
   const from = new Int32Array(parts.length)
   const to = new Int32Array(parts.length)
   let next = 1
@@ -308,80 +308,6 @@ const part = (spans: ReadonlyArray<SpanData>): TracePart => {
     errors
   }
 }
-
-export interface SpanColumns extends Slices {
-  readonly traceIds: ReadonlyArray<string>
-  readonly start: BigInt64Array
-  readonly end: BigInt64Array
-  readonly errors: Int32Array
-  readonly rootOperation: Int32Array
-  /** 1 when the row holds a span without a parent. */
-  readonly root: Int32Array
-  // One entry per span; each part's are a slice.
-  readonly spanIds: BigInt64Array
-  readonly parentIds: BigInt64Array
-  readonly operations: Int32Array
-  readonly starts: BigInt64Array
-  readonly durations: BigInt64Array
-  readonly statuses: Int16Array
-  /** `null` when no span of the batch has one. */
-  readonly messages: ReadonlyArray<string | null> | null
-  readonly attributes: ReadonlyArray<string>
-  readonly events: ReadonlyArray<string | null> | null
-  readonly links: ReadonlyArray<string | null> | null
-  /** `null` when every span of the batch stands for itself alone, has no trace state, has lost nothing. */
-  readonly weights: Float64Array | null
-  readonly states: ReadonlyArray<string | null> | null
-  readonly lostAttributes: Int32Array | null
-  readonly lostEvents: Int32Array | null
-  readonly lostLinks: Int32Array | null
-}
-
-export const spans = (rows: ReadonlyArray<TracePart>, operationOf: (span: SpanData) => number): SpanColumns => {
-  const all = rows.flatMap((row) => row.spans)
-  const starts = new BigInt64Array(all.length)
-  let next = 0
-  for (const row of rows) for (const span of row.spans) starts[next++] = span.startTime - row.start
-  const optional = (pick: (span: SpanData) => string | null) => {
-    const values = all.map(pick)
-    return values.every((value) => value === null) ? null : values
-  }
-  const lost = (pick: (span: SpanData) => number) => (all.some((span) => pick(span) > 0) ? Int32Array.from(all, pick) : null)
-  return {
-    ...slices(rows.map((row) => row.spans)),
-    traceIds: rows.map((row) => (/^[0-9a-fA-F]{32}$/.test(row.traceId) ? row.traceId : hash(["trace", clean(row.traceId)]))),
-    start: BigInt64Array.from(rows, (row) => row.start),
-    end: BigInt64Array.from(rows, (row) => row.end),
-    errors: Int32Array.from(rows, (row) => row.errors),
-    rootOperation: Int32Array.from(rows, (row) => operationOf(row.root)),
-    root: Int32Array.from(rows, (row) => (row.root.parentSpanId === undefined ? 1 : 0)),
-    spanIds: BigInt64Array.from(all, (span) => toInt8(span.spanId)),
-    parentIds: BigInt64Array.from(all, (span) => (span.parentSpanId === undefined ? 0n : toInt8(span.parentSpanId))),
-    operations: Int32Array.from(all, operationOf),
-    starts,
-    durations: BigInt64Array.from(all, (span) => span.endTime - span.startTime),
-    statuses: Int16Array.from(all, (span) => statusCodes[span.status] ?? 0),
-    messages: optional((span) => (span.statusMessage === undefined ? null : clean(span.statusMessage))),
-    attributes: all.map((span) => encodeEntries(span.attributes)),
-    events: optional((span) => (span.events.length === 0 ? null : `[${span.events.map((event) => encodeEvent(event, span)).join(",")}]`)),
-    links: optional((span) => (span.links.length === 0 ? null : `[${span.links.map(encodeLink).join(",")}]`)),
-    weights: all.some((span) => weightOf(span) !== 1) ? Float64Array.from(all, weightOf) : null,
-    states: optional((span) => (span.traceState === "" ? null : clean(span.traceState, 512))),
-    lostAttributes: lost((span) => span.droppedAttributes),
-    lostEvents: lost((span) => span.droppedEvents),
-    lostLinks: lost((span) => span.droppedLinks)
-  }
-}
-
-/** A weight that is none counts as one: sums must stay sums. */
-const weightOf = (span: SpanData): number => (span.weight >= 1 && Number.isFinite(span.weight) ? span.weight : 1)
-
-/** `t` counts nanoseconds from the span's start, as text: JSON's numbers are not read exactly everywhere. */
-const encodeEvent = (event: SpanEvent, span: SpanData): string =>
-  `{"n":${JSON.stringify(clean(event.name))},"t":"${event.time - span.startTime}","a":${encodeRecord(event.attributes)}}`
-
-const encodeLink = (link: SpanLinkData): string =>
-  `{"t":${JSON.stringify(clean(link.traceId, 32))},"s":${JSON.stringify(clean(link.spanId, 16))},"a":${encodeRecord(link.attributes)}}`
 
 /** 16 hex digits as the signed 8 bytes they are; ids that are none are 0. */
 export const toInt8 = (hex: string): bigint => (/^[0-9a-fA-F]{1,16}$/.test(hex) ? BigInt.asIntN(64, BigInt(`0x${hex}`)) : 0n)

@@ -5,15 +5,19 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { fence, type Lane, type Link } from "./internal/Lane.ts"
 import { type Sql, sqlNames } from "./internal/names.ts"
-import { float8s, int2s, int4s, int8s, texts, uuids } from "./internal/parameters.ts"
+import { float8s, hexInt8s, int2s, int4s, int8s, text, texts, uuids } from "./internal/parameters.ts"
 import { dayOf } from "./internal/partitions.ts"
 import * as Encoding from "./PostgresEncoding.ts"
 import type { Names } from "./PostgresConfig.ts"
+import { Shapes, type Template } from "./spans/Shapes.ts"
+import * as SpanRows from "./spans/spanRows.ts"
 
 export interface SpansOptions {
   readonly names: Names
   readonly lane: Lane
   readonly service: string
+  /** Keys whose values stand with their spans only. */
+  readonly searchable: ReadonlySet<string>
   readonly retentionDays: () => number
 }
 
@@ -22,20 +26,24 @@ export const make = (options: SpansOptions): Exporter.Exporter<SpanData> => {
   const t = sqlNames(options.names)
   const sql = insertParts(t)
   const operations = new Operations(t, options.service)
+  const shapes = new Shapes(options.searchable)
+  const templates = new Templates(t)
   return {
     export: (batch, attempt) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.as(
-          options.lane.send(attempt, (link) =>
-            Effect.map(operations.resolve(link, batch), () => {
-              const parts = Encoding.parts(batch)
+          options.lane.send(attempt, (link) => {
+            const parts = Encoding.parts(batch)
+            const lines = SpanRows.lines(parts, shapes)
+            return Effect.map(Effect.andThen(operations.resolve(link, batch), templates.resolve(link, lines.templates, now)), () => {
               const ts = Float64Array.from(parts, (part) => clamp(Number(part.start / 1_000n) / 1e6, now / 1e3, options.retentionDays()))
               return {
                 sql,
-                parameters: parameters(ts, Encoding.spans(parts, (span) => operations.idOf(span))),
+                parameters: parameters(ts, SpanRows.columns(parts, lines, (span) => operations.idOf(span), (template) => templates.idOf(template))),
                 partitions: () => new Map([["trace_part", new Set(Array.from(ts, (seconds) => dayOf(seconds * 1_000)))]] as const)
               }
-            })),
+            })
+          }),
           Exporter.complete
         )),
     giveUp: options.lane.giveUp
@@ -51,46 +59,53 @@ const day = 86_400
 const clamp = (seconds: number, now: number, retentionDays: number): number =>
   Math.min(Math.max(seconds, now - Math.max(0, retentionDays - 1) * day), now + day)
 
-const insertParts = (t: Sql): string =>
-  `${fence(t)}
+const insertParts = (t: Sql): string => {
+  const slice = (parameter: number, type: string, flag: number) => `case when u.flags & ${flag} <> 0 then ($${parameter}::${type}[])[a:b] end`
+  const { has } = SpanRows
+  return `${fence(t)}
 , stored as (
   insert into ${t.trace_part} (ts, seq, start_ns, end_ns, trace_id, lane, root_operation, span_count, error_count, root,
-    span_ids, parent_ids, operations, starts, durations, statuses, messages, attributes, events, links,
-    weights, states, lost_attributes, lost_events, lost_links)
-  select to_timestamp(u.ts), $2::int8, u.start_ns, u.end_ns, u.trace_id, lane.id, u.root_operation, u.b - u.a + 1, u.errors, u.root = 1,
-    ($12::int8[])[a:b], ($13::int8[])[a:b], ($14::int4[])[a:b], ($15::int8[])[a:b], ($16::int8[])[a:b], ($17::int2[])[a:b],
-    ($18::text[])[a:b], ($19::text[])[a:b]::jsonb[], ($20::text[])[a:b]::jsonb[], ($21::text[])[a:b]::jsonb[],
-    ($23::float8[])[a:b], ($24::text[])[a:b], ($25::int4[])[a:b], ($26::int4[])[a:b], ($27::int4[])[a:b]
-  from lane, unnest($4::float8[], $5::int8[], $6::int8[], $7::uuid[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], $22::int4[])
-    as u(ts, start_ns, end_ns, trace_id, root_operation, errors, root, a, b)
+    span_ids, numbers, strangers, texts, starts, durations, statuses, messages, events, links, weights, states, lost_attributes, lost_events, lost_links)
+  select to_timestamp(u.ts), $2::int8, u.start_ns, u.end_ns, u.trace_id, lane.id, u.root_operation, u.b - u.a + 1, u.errors, u.flags & ${has.root} <> 0,
+    ($12::int8[])[a:b], ($13::int4[])[(a - 1) * ${SpanRows.width} + 1 : b * ${SpanRows.width}],
+    case when u.c <= u.d then ($14::int8[])[c:d] end, u.texts,
+    ${slice(18, "int8", has.wide)}, ${slice(19, "int8", has.wide)}, ${slice(20, "int2", has.statuses)}, ${slice(21, "text", has.messages)},
+    ${slice(22, "text", has.events)}::jsonb[], ${slice(23, "text", has.links)}::jsonb[], ${slice(24, "float8", has.weights)}, ${slice(25, "text", has.states)},
+    ${slice(26, "int4", has.lostAttributes)}, ${slice(27, "int4", has.lostEvents)}, ${slice(28, "int4", has.lostLinks)}
+  from lane, unnest($4::float8[], $5::int8[], $6::int8[], $7::uuid[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], $15::int4[],
+    $16::int4[], $17::int4[], string_to_array($29::text, E'\\x1e'))
+    as u(ts, start_ns, end_ns, trace_id, root_operation, errors, flags, a, b, c, d, texts)
 )
 select id from lane`
+}
 
-const parameters = (ts: Float64Array, c: Encoding.SpanColumns): ReadonlyArray<unknown> => [
+const parameters = (ts: Float64Array, c: SpanRows.SpanColumns): ReadonlyArray<unknown> => [
   float8s(ts),
   int8s(c.start),
   int8s(c.end),
   uuids(c.traceIds),
   int4s(c.rootOperation),
   int4s(c.errors),
-  int4s(c.root),
+  int4s(c.flags),
   int4s(c.from),
-  int8s(c.spanIds),
-  int8s(c.parentIds),
-  int4s(c.operations),
+  hexInt8s(c.spanIds),
+  int4s(c.numbers),
+  int8s(c.strangers),
+  int4s(c.to),
+  int4s(c.strange?.from ?? null),
+  int4s(c.strange?.to ?? null),
   int8s(c.starts),
   int8s(c.durations),
   int2s(c.statuses),
   texts(c.messages),
-  texts(c.attributes),
   texts(c.events),
   texts(c.links),
-  int4s(c.to),
   float8s(c.weights),
   texts(c.states),
   int4s(c.lostAttributes),
   int4s(c.lostEvents),
-  int4s(c.lostLinks)
+  int4s(c.lostLinks),
+  text(c.texts)
 ]
 
 /** Operations remembered before the memory starts anew: a program that puts ids into span names must not fill it. */
@@ -142,3 +157,45 @@ class Operations {
 }
 
 const keyOf = (span: SpanData): string => `${span.kind} ${span.name}`
+
+/** How long a template is known to be there: the server keeps those that were asked for within days. */
+const templateMillis = 86_400_000
+
+/** The numbers of the templates, as the server has them. */
+class Templates {
+  private readonly t: Sql
+  private incarnation: number | undefined
+  private since = 0
+  private ids = new Map<string, number>()
+
+  constructor(t: Sql) {
+    this.t = t
+  }
+
+  idOf(template: Template): number {
+    return this.ids.get(template.hash)!
+  }
+
+  resolve(link: Link, used: ReadonlyArray<Template | undefined>, now: number): Effect.Effect<void, SqlError> {
+    if (this.incarnation !== link.incarnation || Math.abs(now - this.since) > templateMillis) {
+      this.ids = new Map()
+      this.since = now
+    }
+    this.incarnation = link.incarnation
+    const wanted = new Map<string, Template>()
+    for (const template of used) if (template !== undefined && !this.ids.has(template.hash)) wanted.set(template.hash, template)
+    if (wanted.size === 0) return Effect.void
+    const rows = [...wanted.values()].sort((a, b) => (a.hash < b.hash ? -1 : 1))
+    return Effect.map(
+      link.session.query(
+        `insert into ${this.t.shape} as s (hash, template) select n.hash, n.template from unnest($1::uuid[], $2::text[]) as n(hash, template)
+          on conflict (hash) do update set seen_at = now()
+          returning s.id, replace(s.hash::text, '-', '') as hash`,
+        [uuids(rows.map((row) => row.hash)), texts(rows.map((row) => row.text))]
+      ),
+      (found) => {
+        for (const row of found) this.ids.set(String(row["hash"]), row["id"] as number)
+      }
+    )
+  }
+}

@@ -23,8 +23,9 @@ export interface TraceHistoryOptions extends HistoryOptions {
 export const traces = (options: TraceHistoryOptions): TraceHistory["Service"] => {
   const t = sqlNames(options.names)
   const ask = asking(options)
+  // A key that all there is has an index for is so "since ever": looking for older rows would cost more than the answer.
   const searchable = Effect.map(
-    ask(`select key, since from ${t.searchable}`, []),
+    ask(`select key, case when since > (select min(chunk) from ${t.span_pack}) then since else 0 end as since from ${t.searchable}`, []),
     (rows): Searchable => new Map(rows.map((row) => [String(row["key"]), row["since"] as bigint]))
   )
   const searchTraces: TraceHistory["Service"]["searchTraces"] = (query = {}) =>
@@ -225,7 +226,7 @@ const searchSql = (t: Sql, parameters: Parameters, { after, filter, limit, order
 const summariesOf = (ask: Ask, t: Sql, ids: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, TraceSummary>, HistoryError> =>
   Effect.map(ask(summariesSql(t), [texts(ids), uuids(ids)]), (rows) => new Map(rows.map((row) => [String(row["id"]), summaryOf(row)])))
 
-/** `$1` ids as text, `$2` the same as uuids: the index of hot rows is on the text. */
+/** `$1` ids as text, `$2` the same as uuids: the index of hot rows is on the text. Packed rows are not unpacked: entries are taken out. */
 const summariesSql = (t: Sql): string =>
   `select replace(p.trace_id::text, '-', '') as id, p.start_ns, p.end_ns, p.span_count, p.error_count, o.name, o.service
   from (
@@ -235,7 +236,12 @@ const summariesSql = (t: Sql): string =>
       select trace_id, start_ns, end_ns, span_count, error_count, root_operation, root from ${t.hot_part}
       where replace(trace_id::text, '-', '') = any ($1::text[])
       union all
-      select trace_id, start_ns, end_ns, span_count, error_count, root_operation, root from ${t.cold_part}
-      where ${t.hashes}(packed_ids) && ${t.hashes}($2::uuid[]) and trace_id = any ($2::uuid[])) a
+      select w.id, p.base_ns + p.starts[k], p.base_ns + p.starts[k] + p.lengths[k], p.ends[k] - coalesce(p.ends[k - 1], 0), p.errors[k],
+        p.operations[k], p.roots[k]
+      from ${t.trace_pack} p
+      cross join lateral (select p.trace_ids || '{}' as ids offset 0) d
+      cross join unnest($2::uuid[]) as w(id)
+      cross join lateral unnest(array_positions(d.ids, w.id)) as k
+      where ${t.hashes}(p.trace_ids) && ${t.hashes}($2::uuid[])) a
     group by trace_id) p
   join ${t.operation} o on o.id = p.operation`

@@ -23,7 +23,7 @@ export class Parameters {
   }
 }
 
-/** Keys with an index, and the chunk from which on they have it. */
+/** Keys with an index, and the chunk from which on they have it; 0 when no row is older. */
 export type Searchable = ReadonlyMap<string, bigint>
 
 /**
@@ -47,12 +47,10 @@ export const passing = (
   if (first === undefined) branches.push(`select ${columns} from ${t.cold_span} x where ${cold.join(" and ")}`)
   else {
     const chunk = filter.attributes.map(([key]) => searchable.get(key) ?? 0n).reduce((a, b) => (b > a ? b : a))
-    const since = parameters.nanos(chunk)
-    branches.push(
-      `select ${columns} from ${found(t, parameters, first, filter, searchable, since)} x where ${cold.join(" and ")}`,
-      // Packed before all of these keys had an index.
-      `select ${columns} from ${t.cold_span} x where x.chunk < ${since} and x.part_chunk < ${since} and ${cold.join(" and ")}`
-    )
+    const since = chunk === 0n ? undefined : parameters.nanos(chunk)
+    branches.push(`select ${columns} from ${found(t, parameters, first, filter, searchable, since)} x where ${cold.join(" and ")}`)
+    // Packed before all of these keys had an index.
+    if (since !== undefined) branches.push(`select ${columns} from ${t.cold_span} x where x.chunk < ${since} and x.part_chunk < ${since} and ${cold.join(" and ")}`)
   }
   return `(${branches.join(" union all ")})`
 }
@@ -67,7 +65,7 @@ const found = (
   [key, value]: TraceQuestions.Filter["attributes"][number],
   filter: TraceQuestions.Filter,
   searchable: Searchable,
-  since: string
+  since: string | undefined
 ): string => {
   const name = `to_json(${parameters.text(key)})::text`
   const wanted = parameters.text(value)
@@ -87,7 +85,7 @@ const found = (
       union all
       select generate_series(1, s.n) where array_position(s.names, ${name}) is null) v
     join ${t.trace_pack} p on p.chunk = s.chunk and p.ts = s.ts and s.parts[i] >= p.first and s.parts[i] < p.first + cardinality(p.ids)
-    where s.keys @> ${parameters.add(int4s(Int32Array.from(keys)), "int4[]")} and s.chunk >= ${since}
+    where s.keys @> ${parameters.add(int4s(Int32Array.from(keys)), "int4[]")}${since === undefined ? "" : ` and s.chunk >= ${since}`}
   )`
 }
 
@@ -100,6 +98,20 @@ const attributesAt = (t: Sql): string =>
 
 /** The filter as one condition on `x`, for marking spans instead of choosing them. */
 export const marking = (t: Sql, parameters: Parameters, filter: TraceQuestions.Filter): string => conditions(t, parameters, filter).either.join(" and ")
+
+/**
+ * How a text stands in the JSON text of an attribute's value, as far as that is certain: a number may be written in several ways,
+ * and so may what is not a single value.
+ */
+const asWritten = (value: string): string | undefined =>
+  value === "" || isNumber(value) || /^[[{]/.test(value) ? undefined : JSON.stringify(clean(value)).slice(1, -1)
+
+/** Rows in which a text does not stand, and not in their templates either, have no span that carries it. */
+const mayHold = (t: Sql, parameters: Parameters, written: string): string => {
+  const text = parameters.text(written)
+  return `(x.texts is null or position(${text} in x.texts) > 0
+    or x.shapes && array(select id from ${t.shape} where position(${text} in replace(template, '%%', '%')) > 0))`
+}
 
 /** `attributes` has the value: as text, or as the same number. */
 export const carries = (parameters: Parameters, attributes: string, key: string, value: string): string => {
@@ -152,7 +164,11 @@ const conditions = (t: Sql, parameters: Parameters, filter: TraceQuestions.Filte
     cold.push(`x.longest >= ${least}`)
   }
   if (filter.maxDuration !== undefined) either.push(`x.duration <= ${parameters.nanos(filter.maxDuration)}`)
-  for (const [key, value] of filter.attributes) either.push(carries(parameters, "x.attributes", key, value))
+  for (const [key, value] of filter.attributes) {
+    either.push(carries(parameters, "x.attributes", key, value))
+    const written = asWritten(value)
+    if (written !== undefined) hot.push(mayHold(t, parameters, written))
+  }
   if (filter.text !== undefined) {
     const part = parameters.text(filter.text)
     const has = (what: string) => `position(${part} in lower(${what} collate "C")) > 0`

@@ -11,7 +11,7 @@ const maxText = 16_384
 const maxNodes = 10_000
 const maxCharacters = 262_144
 
-interface Budget {
+export interface Budget {
   nodes: number
   characters: number
   readonly above: Array<object>
@@ -33,9 +33,12 @@ export const clean = (text: string, limit = maxText): string => {
   return cut.includes("\0") || !cut.isWellFormed() ? repaired("text", cut.replaceAll("\0", "\ufffd").toWellFormed()) : cut
 }
 
+/** What one document may take. */
+export const makeBudget = (): Budget => ({ nodes: maxNodes, characters: maxCharacters, above: [] })
+
 /** A JSON object of these entries; later entries of one name win, as they do in jsonb. */
 export const encodeEntries = (entries: Iterable<readonly [string, unknown]>): string => {
-  const budget: Budget = { nodes: maxNodes, characters: maxCharacters, above: [] }
+  const budget = makeBudget()
   let out = "{"
   for (const [key, value] of entries) {
     const text = encode(value, budget)
@@ -47,7 +50,7 @@ export const encodeEntries = (entries: Iterable<readonly [string, unknown]>): st
 export const encodeRecord = (record: Readonly<Record<string, unknown>>): string => encodeEntries(entriesOf(record))
 
 /** `undefined` where JSON leaves a value out. */
-const encode = (value: unknown, budget: Budget): string | undefined => {
+export const encode = (value: unknown, budget: Budget): string | undefined => {
   if (budget.nodes-- <= 0 || budget.characters <= 0) return repaired("size", "\"[too large]\"")
   switch (typeof value) {
     case "string":
@@ -99,7 +102,14 @@ const encodeArray = (values: ReadonlyArray<unknown>, budget: Budget): string => 
   return `${out}]`
 }
 
-const quote = (text: string, budget: Budget): string => {
+/** Text that JSON writes as it stands. */
+const plain = /^[ !#-[\]-~]*$/
+
+export const quote = (text: string, budget: Budget): string => {
+  if (text.length <= maxText && plain.test(text)) {
+    budget.characters -= text.length
+    return `"${text}"`
+  }
   const kept = clean(text)
   budget.characters -= kept.length
   return JSON.stringify(kept)

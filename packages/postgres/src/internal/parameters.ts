@@ -11,6 +11,8 @@ const { OID } = PgTypes
 
 export const float8s = (values: Float64Array | null): PgTypes.Parameter => parameter(OID.float8Array, values)
 export const int8s = (values: BigInt64Array | null): PgTypes.Parameter => parameter(OID.int8Array, values)
+/** The same from ids of 16 hex digits; what is none is 0. */
+export const hexInt8s = (values: ReadonlyArray<string> | null): PgTypes.Parameter => parameter(OID.int8Array, values)
 export const int4s = (values: Int32Array | null): PgTypes.Parameter => parameter(OID.int4Array, values)
 export const int2s = (values: Int16Array | null): PgTypes.Parameter => parameter(OID.int2Array, values)
 export const texts = (values: ReadonlyArray<string | null> | null): PgTypes.Parameter => parameter(OID.textArray, values)
@@ -41,6 +43,25 @@ const emptyOf = (elementOid: number): Uint8Array => {
     empties.set(elementOid, empty = made)
   }
   return empty
+}
+
+const digitOf = new Int8Array(128).fill(-1)
+for (const [value, digit] of [..."0123456789abcdef"].entries()) {
+  digitOf[digit.charCodeAt(0)] = value
+  digitOf[digit.toUpperCase().charCodeAt(0)] = value
+}
+
+/** The last digits of a hex number as so many bytes; 0 when it is longer or none. */
+const writeHex = (view: Buffer, offset: number, hex: string, bytes: number): void => {
+  let at = hex.length
+  let bad = at > 2 * bytes || at === 0
+  for (let i = offset + bytes - 1; i >= offset; i--) {
+    const low = at > 0 ? digitOf[hex.charCodeAt(--at)] ?? -1 : 0
+    const high = at > 0 ? digitOf[hex.charCodeAt(--at)] ?? -1 : 0
+    bad ||= low < 0 || high < 0
+    view[i] = (high << 4) | low
+  }
+  if (bad) view.fill(0, offset, offset + bytes)
 }
 
 /** From Node's pool where it is small: a backing store of its own for each array costs more than filling it. */
@@ -78,7 +99,10 @@ registry.register(
 )
 registry.register(
   OID.int8Array,
-  codec<BigInt64Array>(OID.int8Array, OID.int8, 8, (values) => (view, offset, i) => view.writeBigInt64BE(values[i]!, offset))
+  codec<BigInt64Array | ReadonlyArray<string>>(OID.int8Array, OID.int8, 8, (values) =>
+    values instanceof BigInt64Array
+      ? (view, offset, i) => view.writeBigInt64BE(values[i]!, offset)
+      : (view, offset, i) => writeHex(view, offset, values[i]!, 8))
 )
 registry.register(
   OID.int4Array,
@@ -90,7 +114,5 @@ registry.register(
 )
 registry.register(
   OID.uuidArray,
-  codec<ReadonlyArray<string>>(OID.uuidArray, OID.uuid, 16, (values) => (view, offset, i) => {
-    for (let word = 0; word < 4; word++) view.writeUInt32BE(parseInt(values[i]!.slice(8 * word, 8 * word + 8), 16), offset + 4 * word)
-  })
+  codec<ReadonlyArray<string>>(OID.uuidArray, OID.uuid, 16, (values) => (view, offset, i) => writeHex(view, offset, values[i]!, 16))
 )

@@ -9,6 +9,7 @@ import * as Store from "./0001_store.ts"
 import * as Packing from "./0002_packing.ts"
 import * as Spans from "./0003_spans.ts"
 import * as Queries from "./0004_queries.ts"
+import * as HotSpans from "./0005_hot_spans.ts"
 
 interface Migration {
   readonly version: number
@@ -17,7 +18,9 @@ interface Migration {
 }
 
 /** Forward only; what is released is never edited, only followed. */
-const migrations: ReadonlyArray<Migration> = [{ version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }, { version: 4, ...Queries }]
+const migrations: ReadonlyArray<Migration> = [
+  { version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }, { version: 4, ...Queries }, { version: 5, ...HotSpans }
+]
 
 /** The schema holds something this version cannot use; the message says what to do. */
 export class SchemaConflict {

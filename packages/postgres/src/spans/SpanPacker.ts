@@ -4,6 +4,7 @@ import { type Sql, sqlNames } from "../internal/names.ts"
 import { float8s, int2s, int4, int4s, int8, int8s, text, texts, uuids } from "../internal/parameters.ts"
 import * as Partitions from "../internal/partitions.ts"
 import type { Row, Session } from "../internal/session.ts"
+import { attributesOf, durationsOf, operationsOf, parentsOf, startsOf } from "../migrations/0005_hot_spans.ts"
 import type { Names } from "../PostgresConfig.ts"
 import * as Packing from "./packing.ts"
 
@@ -123,7 +124,7 @@ const chunk = (session: Session, options: PackerOptions, day: Day, from: string)
           )
           if (Number(waiting[0]!["spans"]) < wanted) return undefined
         }
-        const found = yield* collect(session, day, from, minAge, wanted)
+        const found = yield* collect(session, sqlNames(names), day, from, minAge, wanted)
         if (found.length === 0) return undefined
         const last = found.at(-1)!.ctid
         const parts = found.toSorted((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0))
@@ -172,16 +173,16 @@ const agreeOnSearchable = (session: Session, options: PackerOptions, chunk: bigi
   )
 }
 
-const collect = (session: Session, day: Day, from: string, minAge: number, wanted: number): Effect.Effect<ReadonlyArray<Found>, SqlError> =>
+const collect = (session: Session, t: Sql, day: Day, from: string, minAge: number, wanted: number): Effect.Effect<ReadonlyArray<Found>, SqlError> =>
   Effect.gen(function*() {
     const found: Array<Found> = []
     let after = from
     let spans = 0
     let characters = 0
     while (spans < wanted && characters < chunkCharacters) {
-      const rows = yield* session.query(selectParts(day), [text(after), int4(minAge), int4(Math.min(batch, wanted - spans))])
+      const rows = yield* session.query(selectParts(t, day), [text(after), int4(minAge), int4(Math.min(batch, wanted - spans))])
       for (const row of rows) {
-        const part = partOf(row, row["small"] === true ? row : yield* largeTexts(session, day, String(row["ctid"])))
+        const part = partOf(row, row["small"] === true ? row : yield* largeTexts(session, t, day, String(row["ctid"])))
         found.push(part)
         spans += part.spanIds.length
         for (const attributes of part.attributes) characters += attributes.length
@@ -193,23 +194,24 @@ const collect = (session: Session, day: Day, from: string, minAge: number, wante
     return found
   })
 
-const selectParts = (day: Day): string =>
+const selectParts = (t: Sql, day: Day): string =>
   `select ctid::text, id, (extract(epoch from ts) * 1000000)::int8 as time, start_ns, end_ns, replace(trace_id::text, '-', '') as trace_id, lane,
-    root_operation, root, error_count, span_ids, parent_ids, operations, starts, durations, statuses, weights,
-    lost_attributes, lost_events, lost_links, small, messages, states,
-    case when small then attributes::text[] end as attributes,
+    root_operation, root, error_count, span_ids, ${parentsOf} as parent_ids, ${operationsOf} as operations, ${startsOf} as starts, ${durationsOf} as durations,
+    coalesce(statuses, array_fill(0::int2, array[span_count])) as statuses, weights, lost_attributes, lost_events, lost_links, small, messages, states,
+    case when small then (${attributesOf(t)})::text[] end as attributes,
     case when small then events::text[] end as events,
     case when small then links::text[] end as links
   from (
-    select *, pg_column_size(attributes) + coalesce(pg_column_size(events), 0) + coalesce(pg_column_size(links), 0) < ${largeText} as small, ctid
+    select *, coalesce(pg_column_size(attributes), 0) + coalesce(pg_column_size(texts), 0) + coalesce(pg_column_size(events), 0)
+      + coalesce(pg_column_size(links), 0) < ${largeText} as small, ctid
     from ${day.table} where ${day.within} and ctid > $1::tid and ts < now() - make_interval(secs => $2::int4) limit $3::int4) p`
 
 /** The texts of a row that would be too large for one message. */
-const largeTexts = (session: Session, day: Day, ctid: string): Effect.Effect<Row, SqlError> =>
+const largeTexts = (session: Session, t: Sql, day: Day, ctid: string): Effect.Effect<Row, SqlError> =>
   Effect.map(
     session.query(
       `select s.attributes::text, s.events::text, s.links::text, s.message, s.state
-        from ${day.table} p cross join lateral unnest(p.attributes, p.events, p.links, p.messages, p.states) with ordinality
+        from ${day.table} p cross join lateral unnest(${attributesOf(t)}, p.events, p.links, p.messages, p.states) with ordinality
           as s(attributes, events, links, message, state, i)
         where ${day.within} and p.ctid = $1::tid order by s.i`,
       [text(ctid)]

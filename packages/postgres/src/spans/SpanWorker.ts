@@ -5,8 +5,11 @@ import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import { backoff } from "../internal/backoff.ts"
 import { describe } from "../internal/errors.ts"
+import { sqlNames } from "../internal/names.ts"
 import * as Partitions from "../internal/partitions.ts"
+import type { Session } from "../internal/session.ts"
 import type { Store } from "../internal/Store.ts"
+import type { Names } from "../PostgresConfig.ts"
 import * as SpanPacker from "./SpanPacker.ts"
 
 export interface SpanWorker {
@@ -25,7 +28,8 @@ export const start = (store: Store, searchable: ReadonlySet<string>): Effect.Eff
     let problem: string | undefined
     const { names } = store.config
     const pass = store.withSession((session) =>
-      Effect.tap(SpanPacker.pass(session, { names, searchable }), () => Partitions.dropEmptied(session, names, ["trace_part"]))
+      Effect.tap(SpanPacker.pass(session, { names, searchable }), () =>
+        Effect.andThen(Partitions.dropEmptied(session, names, ["trace_part"]), forgetTemplates(session, names)))
     ).pipe(
       // A connection lost in the middle is no reason to report a problem for a minute.
       Effect.retry({ schedule: backoff, times: 8 }),
@@ -39,6 +43,17 @@ export const start = (store: Store, searchable: ReadonlySet<string>): Effect.Eff
     yield* Effect.suspend(() => (store.state().ready ? pass : Effect.void)).pipe(Effect.delay(interval), Effect.forever, Effect.forkScoped)
     return { problem: () => problem }
   })
+
+/**
+ * Removes templates that nobody can still need: writers ask for theirs anew every day, and rows that were written with one are
+ * packed by now. As long as older rows wait to be packed, none goes.
+ */
+export const forgetTemplates = (session: Session, names: Names): Effect.Effect<void, SqlError> => {
+  const t = sqlNames(names)
+  return Effect.asVoid(session.query(
+    `delete from ${t.shape} where seen_at < now() - interval '5 days' and not exists (select from ${t.trace_part} where ts < now() - interval '2 days')`
+  ))
+}
 
 const problemOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
