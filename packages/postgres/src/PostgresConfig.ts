@@ -38,7 +38,7 @@ export interface PostgresOptions {
   readonly synchronousCommit?: boolean
   /**
    * Keys of span attributes whose values `searchTraces` finds by an index once spans are packed, at most 64; `[]` for no index.
-   * Others are found too, by looking at every span of the range. Default `defaultSearchableAttributes`.
+   * Others are found too, by looking at every span of the range. Default: those of the settings.
    */
   readonly searchableAttributes?: ReadonlyArray<string>
   /** Connections for reading, 1 to 100. Default 2: a slow question must not take the database from the application. */
@@ -111,11 +111,6 @@ export interface PostgresConfig {
   readonly searchable: ReadonlySet<string>
 }
 
-/** What one asks for by value: who, which request, which route, what went wrong. */
-export const defaultSearchableAttributes: ReadonlyArray<string> = [
-  "user_id", "tenant_id", "request_id", "error_id", "user.id", "enduser.id", "session.id", "http.route", "http.response.status_code", "error.type"
-]
-
 /** The arrays of one statement are cut once per trace, which grows with the square of the batch. */
 const maxBatch = 10_000
 
@@ -158,7 +153,7 @@ export const resolve = (
     yield* checkInteger("batchSize", batchSize, 1, 100_000)
     const flushInterval = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
     yield* checkInteger("flushInterval", Math.round(flushInterval), 10, 86_400_000)
-    const searchable = new Set(options.searchableAttributes ?? defaultSearchableAttributes)
+    const searchable = new Set(options.searchableAttributes ?? defaults.searchableAttributes)
     if (searchable.size > 64) return yield* wrong("searchableAttributes", `has ${searchable.size} keys: use at most 64`)
     if ([...searchable].some((key) => typeof key !== "string" || key === "" || key.length > 255)) {
       return yield* wrong("searchableAttributes", "has an empty key, or one of more than 255 characters: leave it out")

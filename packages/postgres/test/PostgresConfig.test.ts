@@ -23,6 +23,10 @@ it.effect("the settings are the defaults, and options go before them", () =>
     assert.strictEqual(plain.retentionDays(), 90)
     assert.deepStrictEqual(plain.target.address, { host: "localhost", port: 5_432 })
     assert.isTrue(plain.target.synchronousCommit)
+    assert.isTrue(plain.searchable.has("user_id"))
+    const searchable = () => Result.getOrThrow(settingsOf({ postgres: { common: { connection }, searchableAttributes: ["order_id"] } }))
+    assert.deepStrictEqual([...(yield* resolve({}, searchable)).searchable], ["order_id"])
+    assert.deepStrictEqual([...(yield* resolve({ searchableAttributes: [] }, searchable)).searchable], [])
     // The document's 9.1.3.
     const own = yield* resolve({
       schema: "app", metricsTable: "app_metrics", metricsMetadataTable: "app_metric_metadata", spansTable: "app_spans",

@@ -102,6 +102,8 @@ export interface PostgresSettings {
   readonly spansTable: string
   readonly spanEventsTable: string
   readonly flushInterval: number
+  /** Keys of span attributes that stored spans are found by through an index. */
+  readonly searchableAttributes: ReadonlyArray<string>
 }
 
 /** A duration, or a number of seconds as in the document. */
@@ -188,6 +190,8 @@ export interface ObservabilityInput {
     readonly spanEventsTable?: string
     /** Default 5 s. */
     readonly flushInterval?: Seconds
+    /** At most 64. Default: user, tenant, request and error ids, `http.route`, status code, `error.type`. */
+    readonly searchableAttributes?: ReadonlyArray<string>
   }
   /** Default 30 s. */
   readonly requestTimeout?: Seconds

@@ -65,7 +65,10 @@ describe("defaults", () => {
         metricsMetadataTable: "observability_metric_metadata",
         spansTable: "observability_spans",
         spanEventsTable: "observability_span_events",
-        flushInterval: 5000
+        flushInterval: 5000,
+        searchableAttributes: [
+          "user_id", "tenant_id", "request_id", "error_id", "user.id", "enduser.id", "session.id", "http.route", "http.response.status_code", "error.type"
+        ]
       },
       requestTimeout: 30_000,
       batchSize: 100,
@@ -256,7 +259,8 @@ describe("from the environment", () => {
         POSTGRES_METRICS_METADATA_TABLE: "app_metric_metadata",
         POSTGRES_SPANS_TABLE: "app_spans",
         POSTGRES_SPAN_EVENTS_TABLE: "app_span_events",
-        POSTGRES_FLUSH_INTERVAL: "2.5"
+        POSTGRES_FLUSH_INTERVAL: "2.5",
+        POSTGRES_SEARCHABLE_ATTRIBUTES: "order_id, user_id"
       })
       assert.strictEqual(all.env, "production")
       assert.strictEqual(all.tracing.otelEndpoint, "http://collector:4318")
@@ -272,8 +276,10 @@ describe("from the environment", () => {
         metricsMetadataTable: "app_metric_metadata",
         spansTable: "app_spans",
         spanEventsTable: "app_span_events",
-        flushInterval: 2500
+        flushInterval: 2500,
+        searchableAttributes: ["order_id", "user_id"]
       })
+      assert.deepStrictEqual((yield* withEnv({ POSTGRES_SEARCHABLE_ATTRIBUTES: "none" })).postgres.searchableAttributes, [])
     }))
 
   it.effect("reads OpenTelemetry's standard variables", () =>

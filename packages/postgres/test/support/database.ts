@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto"
 import * as Lane from "../../src/internal/Lane.ts"
 import * as Session from "../../src/internal/session.ts"
 import * as Store from "../../src/internal/Store.ts"
-import { defaultSearchableAttributes, type Names, type PostgresConfig } from "../../src/PostgresConfig.ts"
+import type { Names, PostgresConfig } from "../../src/PostgresConfig.ts"
 import { make as makeLive } from "../../src/Live.ts"
 import type { Deleter } from "../../src/spans/deletion.ts"
 import * as History from "../../src/PostgresHistory.ts"
@@ -101,7 +101,7 @@ export const startProcess = (
     const producer = options.producer ?? randomUUID()
     const lane = (signal: "metrics" | "spans") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource: { ...resource, service, instance: options.instance ?? resource.instance, cluster: options.cluster ?? "" } })
     const metrics = Metrics.make({ names, lane: yield* lane("metrics"), definitions: () => [], labels: () => ({}) })
-    const spans = Spans.make({ names, lane: yield* lane("spans"), service, retentionDays, searchable: new Set(defaultSearchableAttributes) })
+    const spans = Spans.make({ names, lane: yield* lane("spans"), service, retentionDays, searchable: new Set(["user_id", "tenant_id", "http.route"]) })
     yield* untilReady(store)
     return {
       store,

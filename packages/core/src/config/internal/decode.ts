@@ -15,6 +15,11 @@ const reserved = new Set(
     "trailing true union unique user using variadic when where window with").split(" ")
 )
 
+/** What one asks for by value: who, which request, which route, what went wrong. */
+const searchableAttributes = [
+  "user_id", "tenant_id", "request_id", "error_id", "user.id", "enduser.id", "session.id", "http.route", "http.response.status_code", "error.type"
+]
+
 /** What is wrong with the name of a schema or table, or `undefined`. */
 export const identifierProblem = (name: string): string | undefined => {
   if (!identifier.test(name)) return "must be a lower-case PostgreSQL name: [a-z_][a-z0-9_]*, at most 63 characters"
@@ -107,7 +112,8 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       retentionDays: common.number("retentionDays", 90, 1, 36_500),
       batchSize: common.integer("batchSize", 100, 1, 100_000),
       ...tables,
-      flushInterval: postgres.duration("flushInterval", 5)
+      flushInterval: postgres.duration("flushInterval", 5),
+      searchableAttributes: postgres.strings("searchableAttributes", searchableAttributes, /^[^\0]{1,255}$/, "a list of keys of span attributes")
     },
     requestTimeout: root.duration("requestTimeout", 30),
     batchSize: root.integer("batchSize", 100, 1, 100_000),

@@ -21,7 +21,7 @@ const pairs = (value: string): Record<string, string> =>
   }))
 
 /** `none` among them means none at all (OpenTelemetry, environment variables). */
-const propagators: Parse = (value) => list(value).includes("none") ? [] : list(value)
+const listOrNone: Parse = (value) => list(value).includes("none") ? [] : list(value)
 
 /** Which variable sets which path; of several for one path the first that is set counts. */
 export const variables: ReadonlyArray<readonly [name: string, path: string, parse: Parse]> = [
@@ -42,6 +42,7 @@ export const variables: ReadonlyArray<readonly [name: string, path: string, pars
   ["POSTGRES_SPANS_TABLE", "postgres.spansTable", text],
   ["POSTGRES_SPAN_EVENTS_TABLE", "postgres.spanEventsTable", text],
   ["POSTGRES_FLUSH_INTERVAL", "postgres.flushInterval", seconds],
+  ["POSTGRES_SEARCHABLE_ATTRIBUTES", "postgres.searchableAttributes", listOrNone],
   ["OBSERVABILITY_ENABLED", "enabled", boolean],
   ["OBSERVABILITY_METRICS_ENABLED", "metrics.enabled", boolean],
   ["OBSERVABILITY_METRICS_PREFIX", "metrics.prefix", text],
@@ -68,7 +69,7 @@ export const variables: ReadonlyArray<readonly [name: string, path: string, pars
   ["OTEL_SPAN_LINK_COUNT_LIMIT", "tracing.limits.linkCount", number],
   ["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "tracing.limits.attributePerEventCount", number],
   ["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "tracing.limits.attributePerLinkCount", number],
-  ["OTEL_PROPAGATORS", "tracing.propagators", propagators],
+  ["OTEL_PROPAGATORS", "tracing.propagators", listOrNone],
   ["OBSERVABILITY_PROPAGATE_TO", "tracing.propagateTo", list],
   ["OBSERVABILITY_BAGGAGE_TO", "tracing.baggageTo", list],
   ["OBSERVABILITY_REDACTION", "redaction.enabled", boolean],
