@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Telemetry } from "@effect-observability/core"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"

@@ -4,7 +4,7 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import type { AddressInfo } from "node:net"
 import * as Zlib from "node:zlib"
-import { type Message, readJson, readProtobuf, responseTypes, type Signal } from "./strict.ts"
+import { type Message, readJson, readLenientJson, readLenientProtobuf, readProtobuf, responseTypes, type Signal } from "./strict.ts"
 
 /** One request as it came. */
 export interface Received {
@@ -40,11 +40,17 @@ export interface Collector {
 
 const fields = { traces: "rejectedSpans", metrics: "rejectedDataPoints", logs: "rejectedLogRecords" } as const
 
+interface CollectorOptions {
+  readonly tls?: Https.ServerOptions
+  /** For encoders that are not ours, and not as strict. */
+  readonly lenient?: boolean
+}
+
 /** A receiver of OTLP over HTTP that takes only what is strictly right. */
-export const collector = (tls?: Https.ServerOptions): Effect.Effect<Collector, never, Scope.Scope> =>
+export const collector = (options: CollectorOptions = {}): Effect.Effect<Collector, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.promise(() => start(tls)),
+      Effect.promise(() => start(options)),
       ({ server }) =>
         Effect.promise(() => new Promise<void>((resolve) => {
           server.closeAllConnections()
@@ -54,7 +60,7 @@ export const collector = (tls?: Https.ServerOptions): Effect.Effect<Collector, n
     ({ self }) => self
   )
 
-const start = async (tls: Https.ServerOptions | undefined) => {
+const start = async ({ lenient = false, tls }: CollectorOptions) => {
   let count = 0
   const received: Array<Received> = []
   const problems: Array<string> = []
@@ -84,7 +90,7 @@ const start = async (tls: Https.ServerOptions | undefined) => {
       try {
         if (!json && request.headers["content-type"] !== "application/x-protobuf") throw new Error(`content type ${request.headers["content-type"]}`)
         const body = request.headers["content-encoding"] === "gzip" ? Zlib.gunzipSync(wire) : wire
-        message = json ? readJson(signal, body) : readProtobuf(signal, body)
+        message = json ? (lenient ? readLenientJson : readJson)(signal, body) : (lenient ? readLenientProtobuf : readProtobuf)(signal, body)
       } catch (error) {
         problems.push(String(error))
         return reply(400, { "content-type": "text/plain" }, String(error))

@@ -35,6 +35,13 @@ export const readProtobuf = (signal: Signal, body: Uint8Array): Message => {
   return plain(type, message as Message)
 }
 
+/** As `readProtobuf`, from an encoder that is not canonical: one that writes what is default. */
+export const readLenientProtobuf = (signal: Signal, body: Uint8Array): Message => withoutDefaults(plain(requestTypes[signal], requestTypes[signal].decode(body) as Message))
+
+/** As `readJson`, from an encoder that writes 64-bit integers as numbers. */
+export const readLenientJson = (signal: Signal, body: Uint8Array): Message =>
+  withoutDefaults(checked(requestTypes[signal], JSON.parse(new TextDecoder().decode(body), (key, value) => typeof value === "number" && (key === "intValue" || key === "count") ? String(value) : value), signal))
+
 /** Decodes OTLP's JSON and refuses unknown names, ids that are no hex, 64-bit integers that are no text, and enums by name. */
 export const readJson = (signal: Signal, body: Uint8Array | string): Message =>
   checked(requestTypes[signal], JSON.parse(typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true }).decode(body)), signal)
