@@ -339,7 +339,7 @@ const retryInfo = (seconds: number): string => {
   return field(0x1a, any).toString("base64")
 }
 
-const overGrpc = (ends: ReadonlyArray<Http2.OutgoingHttpHeaders>, body?: Buffer) =>
+const overGrpc = (ends: ReadonlyArray<Http2.OutgoingHttpHeaders>, body?: Buffer<ArrayBuffer>) =>
   Effect.scoped(Effect.gen(function*() {
     const { calls, url } = yield* grpcServer(ends, body)
     const began = performance.now()
