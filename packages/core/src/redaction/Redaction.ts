@@ -1,8 +1,24 @@
 import { Values } from "../tracing/internal/values.ts"
 import * as SpanLimits from "../tracing/SpanLimits.ts"
 import { compile, type RedactionRule } from "./internal/Scrubber.ts"
+import { scan, type SqlScan } from "./internal/sql.ts"
+import { dialects } from "./internal/sqlDialects.ts"
 
-export type { RedactionRule }
+export type { RedactionRule, SqlScan }
+
+/** A dialect of SQL as Effect's SQL clients name it. */
+export type SqlDialect = Exclude<keyof typeof dialects, "unknown">
+
+/**
+ * An SQL statement without its literals (each is `?`) and comments; names and placeholders stay. Never throws; linear in the length. Where
+ * dialects disagree on where a string ends, or it never does, all that follows is left out. Without a dialect the reading is taken that shows less.
+ *
+ * @example
+ * ```ts
+ * Redaction.sql("select * from users where mail = 'ann@example.org' limit 10", "pg").text // "select * from users where mail = ? limit ?"
+ * ```
+ */
+export const sql = (statement: string, dialect?: SqlDialect): SqlScan => scan(statement, dialects[dialect ?? "unknown"])
 
 /** What is taken out before anything is kept; everything has a default. */
 export interface RedactionInput {
