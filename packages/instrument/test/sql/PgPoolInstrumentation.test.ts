@@ -149,7 +149,7 @@ describe("a pool of pg", () => {
         const client = await pool.connect()
         assert.isTrue(client instanceof pg.Client)
         client.release()
-        return [pool instanceof pg.Pool, pool.totalCount === raw.totalCount, heard, pool.options === raw.options, await Effect.runPromise(Effect.sync(() => typeof pool.end))]
+        return [pool instanceof pg.Pool, pool.totalCount === raw.totalCount, heard, pool.options === raw.options, typeof pool.end]
       })
       assert.deepStrictEqual(result, [true, true, ["connect"], true, "function"])
     }))

@@ -12,6 +12,8 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import { SqlInstrumentation } from "../../src/index.ts"
+import * as fc from "fast-check"
+import { literals, places, secret } from "./secrets.ts"
 import { makeObserved } from "../support/observed.ts"
 import { startPostgres } from "./support.ts"
 
@@ -276,6 +278,23 @@ describe("the slow-query log", () => {
       assert.isAtLeast(observed.lines[0]!.annotations["duration_seconds"] as number, 0.12)
       assert.deepStrictEqual(observed.metric("db_slow_queries_total"), { "SELECT users": 1, "SELECT ": 2 })
     }))
+})
+
+describe("a literal", () => {
+  it.live("is in no attribute, metric or line of the log, whatever the server says about it", () =>
+    Effect.gen(function*() {
+      const written = fc.sample(fc.tuple(fc.constantFrom(...places), fc.constantFrom(...literals["pg"]!), secret), { numRuns: 300, seed: 7 })
+      const { exit, observed, spans } = yield* observing((sql) =>
+        Effect.forEach(written, ([place, write, one]) => {
+          const text = place.replaceAll("@", () => write(one))
+          return Effect.ignore(Effect.timeout(sql.unsafe(text), "2 seconds"))
+        }), { slowQueryThreshold: "1 nanos", slowQueryLogsPerMinute: 100_000 })
+      value(exit)
+      assert.strictEqual(spans.length, written.length)
+      assert.strictEqual(observed.lines.filter(({ message }) => message === "slow database operation").length, written.length)
+      const all = observed.all()
+      for (const [place, , one] of written) assert.notInclude(all, one, place)
+    }), 60_000)
 })
 
 describe("options", () => {

@@ -50,7 +50,6 @@ Base.prototype = Effectable.Prototype<ObservedStatement>({
 
 /** A statement of an observed client: the same in all that it is and does, with one span, ours. */
 export class ObservedStatement extends Base implements Statement.Statement<any> {
-  declare readonly "~effect/sql/Statement/Fragment": "~effect/sql/Statement/Fragment"
   readonly segments: ReadonlyArray<Statement.Segment>
   readonly inner: Inner
   readonly wiring: Wiring
@@ -60,6 +59,11 @@ export class ObservedStatement extends Base implements Statement.Statement<any> 
     this.segments = inner.segments
     this.inner = inner
     this.wiring = wiring
+  }
+
+  /** What tells a fragment from other values (`Statement.isFragment`). */
+  get "~effect/sql/Statement/Fragment"(): "~effect/sql/Statement/Fragment" {
+    return "~effect/sql/Statement/Fragment"
   }
 
   compile(withoutTransform?: boolean): readonly [sql: string, params: ReadonlyArray<unknown>] {
@@ -89,9 +93,6 @@ export class ObservedStatement extends Base implements Statement.Statement<any> 
     return (this.inner as unknown as { readonly toJSON: () => unknown }).toJSON()
   }
 }
-// What tells a fragment from other values (`Statement.isFragment`).
-const [fragmentKey] = Object.keys(Statement.fragment([])).filter((key) => key !== "segments")
-Object.defineProperty(ObservedStatement.prototype, fragmentKey!, { value: fragmentKey })
 
 /** The exit hook stands before anything is opened: a fiber can be interrupted between any two steps. */
 const run = (statement: ObservedStatement, method: Method): AnyEffect =>
