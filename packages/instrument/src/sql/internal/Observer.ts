@@ -1,4 +1,4 @@
-import { type MetricsRecorder, type Redaction, Spans, type Telemetry } from "@effect-observability/core"
+import { type MetricsRecorder, ObservabilityTracer, type Redaction, Spans, type Telemetry } from "@effect-observability/core"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -53,7 +53,8 @@ export class Call {
   private state: "new" | "waiting" | "running" | "direct" = "new"
   private info: StatementInfo | undefined = undefined
   private span: EffectTracer.Span | undefined = undefined
-  private startTime = 0n
+  /** Of the wall clock, over `started`. */
+  private readonly offset: bigint
   /** Counted by whoever sees the rows pass; `undefined` when nobody does. */
   rows: number | undefined = undefined
 
@@ -61,7 +62,9 @@ export class Call {
     this.observer = observer
     this.clock = fiber.getRef(Clock.Clock)
     this.timed = fiber.getRef(References.TracerTimingEnabled)
-    this.started = this.clock.monotonicTimeNanosUnsafe()
+    const { monotonic, offset } = Spans.moment(this.clock)
+    this.started = monotonic
+    this.offset = offset
   }
 
   /** Reads the statement, opens its span and begins to wait for a connection; returns the text to send. */
@@ -80,8 +83,10 @@ export class Call {
 
   /** The span under a preliminary name, for what wants to see it before the statement is known. */
   open(fiber: AnyFiber, name: string): EffectTracer.Span | undefined {
-    this.startTime = this.timed ? this.clock.currentTimeNanosUnsafe() : 0n
-    return this.span = Spans.beginUnsafe(fiber, name, "client", this.startTime)
+    const { span, tracer } = fiber.cache
+    // Nobody would see it, and there is no trace to pass on.
+    if (span === undefined && (tracer === undefined || !ObservabilityTracer.isActive(tracer))) return undefined
+    return this.span = Spans.openUnsafe(fiber, name, { kind: "client" }, this.timed ? this.started + this.offset : 0n)
   }
 
   get current(): EffectTracer.Span | undefined {
@@ -144,7 +149,7 @@ export class Call {
     }
     // The driver's own message may quote what was sent: the span says what kind of error it was.
     const shown = failure === undefined ? (interrupted ? exit : Exit.void) : Spans.failedStatus(failure.type, messageOf(failure))
-    span.end(this.timed ? this.startTime + nanos : 0n, shown)
+    span.end(this.timed ? this.started + nanos + this.offset : 0n, shown)
   }
 
   private logSlow(series: OperationSeries, info: StatementInfo, seconds: number, rows: number | undefined): Effect.Effect<void> | undefined {
