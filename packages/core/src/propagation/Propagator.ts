@@ -2,6 +2,7 @@ import type * as EffectTracer from "effect/Tracer"
 import { type Carrier, extract, inject, isSpanId, isTraceId, remoteSpan, type SpanContext } from "../tracing/Propagation.ts"
 import { type Baggage, decode, empty, toHeader } from "./Baggage.ts"
 import { read, readList, readOne, type Settable, write } from "./internal/carriers.ts"
+import { toHeaders, toSpan } from "./internal/datadogHeaders.ts"
 
 /** What goes from one process to the next. */
 export interface Outgoing {
@@ -25,10 +26,10 @@ export interface Propagator {
   readonly extract: (carrier: unknown) => Incoming
 }
 
-/** OpenTelemetry's names, as in `OTEL_PROPAGATORS`. */
-export type PropagatorName = "tracecontext" | "baggage" | "b3" | "b3multi"
+/** OpenTelemetry's names, as in `OTEL_PROPAGATORS`, and `datadog` for the headers of Datadog's tracers. */
+export type PropagatorName = "tracecontext" | "baggage" | "b3" | "b3multi" | "datadog"
 
-export const propagatorNames: ReadonlyArray<PropagatorName> = ["tracecontext", "baggage", "b3", "b3multi"]
+export const propagatorNames: ReadonlyArray<PropagatorName> = ["tracecontext", "baggage", "b3", "b3multi", "datadog"]
 
 const nothing: Incoming = { span: undefined, baggage: empty }
 const withSpan = (span: EffectTracer.ExternalSpan | undefined): Incoming => span === undefined ? nothing : { span, baggage: empty }
@@ -82,6 +83,35 @@ export const b3multi: Propagator = {
   }
 }
 
+/**
+ * Datadog's headers: `x-datadog-trace-id`, `x-datadog-parent-id` (decimal numbers of 64 bits), `x-datadog-sampling-priority`, `x-datadog-origin` and
+ * `x-datadog-tags`, which holds the upper half of the trace id. What they say beyond ids is kept in the member `dd` of `tracestate`.
+ */
+export const datadog: Propagator = {
+  fields: ["x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority", "x-datadog-origin", "x-datadog-tags"],
+  inject: (carrier, { span }) => {
+    if (span === undefined) return
+    const { origin, parentId, priority, tags, traceId } = toHeaders(span)
+    write(carrier, "x-datadog-trace-id", traceId!)
+    write(carrier, "x-datadog-parent-id", parentId!)
+    write(carrier, "x-datadog-sampling-priority", priority!)
+    if (origin !== undefined) write(carrier, "x-datadog-origin", origin)
+    if (tags !== undefined) write(carrier, "x-datadog-tags", tags)
+  },
+  extract: (carrier) => {
+    // Most requests have none of them: one look settles it.
+    const traceId = readOne(carrier, "x-datadog-trace-id")
+    if (traceId === undefined) return nothing
+    return withSpan(toSpan({
+      traceId,
+      parentId: readOne(carrier, "x-datadog-parent-id"),
+      priority: readOne(carrier, "x-datadog-sampling-priority"),
+      origin: readOne(carrier, "x-datadog-origin"),
+      tags: readList(carrier, "x-datadog-tags")
+    }))
+  }
+}
+
 /** Several formats at once: each writes; of those that find a span the first counts, of baggage the first that has any. */
 export const composite = (propagators: ReadonlyArray<Propagator>): Propagator => ({
   fields: [...new Set(propagators.flatMap((one) => one.fields))],
@@ -100,7 +130,7 @@ export const composite = (propagators: ReadonlyArray<Propagator>): Propagator =>
   }
 })
 
-const byName: Readonly<Record<PropagatorName, Propagator>> = { tracecontext: w3c, baggage, b3, b3multi }
+const byName: Readonly<Record<PropagatorName, Propagator>> = { tracecontext: w3c, baggage, b3, b3multi, datadog }
 
 /** The formats of these names at once; what comes in is read in B3 too, unless there is no format at all. */
 export const named = (names: ReadonlyArray<PropagatorName>): Propagator => {

@@ -1,0 +1,298 @@
+import { type SpanData, Tracestate } from "@effect-observability/core"
+import { MsgpackWriter } from "./MsgpackWriter.ts"
+import { eventsText, linksText, nestedText } from "./spanText.ts"
+import { httpNames, isHttp, operationOf, text, typeOf } from "./spanNames.ts"
+
+export interface SpanWords {
+  readonly service: string
+  /** Empty for none, as is `version`. */
+  readonly env: string
+  readonly version: string
+  readonly tags: ReadonlyArray<readonly [key: string, value: string]>
+  readonly pid: number
+}
+
+/** Spans between two turns of the event loop. */
+const perTurn = 200
+
+/** What is written beside the attributes, so that no key comes twice. */
+const ownMeta = new Set(["env", "version", "span.kind", "error.message", "error.stack", "events", "_dd.span_links", "w3c.tracestate", "language", "_dd.origin", "_dd.base_service"])
+const ownMetrics = new Set(["_dd.top_level", "_dd.measured", "_sampling_priority_v1", "_sample_rate", "process_id"])
+/** Named by attributes, and fields of the span. */
+const fields = new Set(["operation.name", "resource.name", "service.name", "span.type"])
+
+const maxResource = 5_000
+
+/** Spans in the agent's form (`/v0.4/traces`): an array of chunks, each the spans of one trace. */
+export class SpanEncoder {
+  private readonly writer = new MsgpackWriter()
+  private readonly words: SpanWords
+  private readonly tags: ReadonlyArray<readonly [key: string, value: string]>
+  private readonly numberKeys: Array<string> = []
+  private readonly numbers: Array<number> = []
+  private lastState = ""
+  private lastContext: Incoming = plainContext
+  /** Events and links that did not fit into a tag. */
+  left = 0
+
+  constructor(words: SpanWords) {
+    this.words = words
+    this.tags = words.tags.filter(([key]) => !ownMeta.has(key) && !fields.has(key))
+  }
+
+  /** The request's body and its number of chunks; yields where the event loop may turn. Gives up when it becomes longer than `most` bytes. */
+  *encode(batch: ReadonlyArray<SpanData>, nativeEvents: boolean, most: number): Generator<void, { readonly body: Buffer; readonly chunks: number } | undefined> {
+    const { writer } = this
+    writer.clear()
+    const chunks = new Map<string, Array<SpanData>>()
+    for (const span of batch) {
+      const chunk = chunks.get(span.traceId)
+      if (chunk === undefined) chunks.set(span.traceId, [span])
+      else chunk.push(span)
+    }
+    let done = 0
+    writer.array(chunks.size)
+    for (const chunk of chunks.values()) {
+      writer.array(chunk.length)
+      for (let i = 0; i < chunk.length; i++) {
+        this.span(chunk[i]!, i === 0, nativeEvents)
+        if (writer.length > most) {
+          writer.clear()
+          return undefined
+        }
+        if (++done % perTurn === 0) yield
+      }
+    }
+    const body = writer.bytes()
+    writer.clear()
+    return { body, chunks: chunks.size }
+  }
+
+  private span(span: SpanData, first: boolean, nativeEvents: boolean): void {
+    const { words, writer } = this
+    const { attributes } = span
+    const type = typeOf(span)
+    const native = nativeEvents && span.events.length > 0
+    const service = (attributes.size > 0 ? text(attributes, "service.name") : undefined) ?? words.service
+    writer.map(11 + (type === undefined ? 0 : 1) + (native ? 1 : 0))
+    if (type !== undefined) {
+      writer.word("type")
+      writer.word(type)
+    }
+    writer.word("trace_id")
+    writer.hex64(span.traceId, 16)
+    writer.word("span_id")
+    writer.hex64(span.spanId, 0)
+    writer.word("parent_id")
+    if (span.parentSpanId === undefined) writer.uint64(0n)
+    else writer.hex64(span.parentSpanId, 0)
+    writer.word("name")
+    writer.word(operationOf(span))
+    writer.word("resource")
+    writer.word(((attributes.size > 0 ? text(attributes, "resource.name") : undefined) ?? span.name).slice(0, maxResource))
+    writer.word("service")
+    writer.word(service.slice(0, 100))
+    writer.word("error")
+    writer.number(span.status === "error" ? 1 : 0)
+    writer.word("start")
+    writer.int64(span.startTime)
+    writer.word("duration")
+    const duration = span.endTime - span.startTime
+    writer.int64(duration < 0n ? 0n : duration)
+    this.meta(span, service, first, nativeEvents)
+    this.metrics(span, first)
+    if (native) this.events(span)
+  }
+
+  private meta(span: SpanData, service: string, first: boolean, nativeEvents: boolean): void {
+    const { numberKeys, numbers, words, writer } = this
+    const { attributes } = span
+    numberKeys.length = 0
+    numbers.length = 0
+    writer.word("meta")
+    const place = writer.openMap()
+    let count = 0
+    const put = (key: string, value: string): void => {
+      writer.word(key)
+      writer.text(value)
+      count++
+    }
+    const putWord = (key: string, value: string): void => {
+      writer.word(key)
+      writer.word(value)
+      count++
+    }
+    putWord("span.kind", span.kind)
+    if (words.env !== "") putWord("env", words.env)
+    if (words.version !== "" && service === words.service) putWord("version", words.version)
+    if (service !== words.service) putWord("_dd.base_service", words.service)
+    for (const [key, value] of this.tags) if (!attributes.has(key)) putWord(key, value)
+    const http = isHttp(attributes)
+    for (const [given, value] of attributes) {
+      const key = http ? nameOf(given, attributes) : given
+      if (typeof value === "number") {
+        if (key === "http.status_code" || !Number.isFinite(value)) putWord(key, String(value))
+        else if (!ownMetrics.has(key)) {
+          numberKeys.push(key)
+          numbers.push(value)
+        }
+      } else if (ownMeta.has(key) || fields.has(key)) continue
+      else if (typeof value === "string") put(key, value)
+      else if (typeof value === "boolean") putWord(key, value ? "true" : "false")
+      else put(key, nestedText(value))
+    }
+    if (span.status === "error") {
+      if (span.statusMessage !== undefined) put("error.message", span.statusMessage)
+      const stack = stackOf(span)
+      if (stack !== undefined) put("error.stack", stack)
+    }
+    if (span.status === "ok" && !attributes.has("otel.status_code")) putWord("otel.status_code", "Ok")
+    const context = this.contextOf(span.traceState)
+    if (span.traceState !== "") put("w3c.tracestate", span.traceState)
+    if (context.origin !== undefined) putWord("_dd.origin", context.origin)
+    if (span.links.length > 0) {
+      const { left, text } = linksText(span.links)
+      this.left += left
+      put("_dd.span_links", text)
+    }
+    if (!nativeEvents && span.events.length > 0) {
+      const { left, text } = eventsText(span.events)
+      this.left += left
+      put("events", text)
+    }
+    if (first) {
+      putWord("language", "javascript")
+      if (!span.traceId.startsWith("0000000000000000")) put("_dd.p.tid", span.traceId.slice(0, 16))
+      // Who decided: 3 is a rule of the program's, 0 nobody (dd-trace-js, `SAMPLING_MECHANISM_*`).
+      putWord("_dd.p.dm", context.maker ?? (span.weight > 1 ? "-3" : "-0"))
+    }
+    writer.closeMap(place, count)
+  }
+
+  private metrics(span: SpanData, first: boolean): void {
+    const { numberKeys, numbers, words, writer } = this
+    writer.word("metrics")
+    const place = writer.openMap()
+    let count = numbers.length
+    for (let i = 0; i < numbers.length; i++) {
+      writer.word(numberKeys[i]!)
+      writer.double(numbers[i]!)
+    }
+    const put = (key: string, value: number): void => {
+      writer.word(key)
+      writer.double(value)
+      count++
+    }
+    put("_sampling_priority_v1", this.contextOf(span.traceState).priority)
+    const { kind } = span
+    // The first span of a service in a trace, as the agent tells it of OpenTelemetry's spans: it counts requests by these.
+    if (span.parentSpanId === undefined || kind === "server" || kind === "consumer") put("_dd.top_level", 1)
+    if (kind !== "internal") put("_dd.measured", 1)
+    if (span.weight !== 1) put("_sample_rate", 1 / span.weight)
+    if (first) put("process_id", words.pid)
+    // OpenTelemetry, "Mapping to non-OTLP formats".
+    if (span.droppedAttributes > 0) put("otel.dropped_attributes_count", span.droppedAttributes)
+    if (span.droppedEvents > 0) put("otel.dropped_events_count", span.droppedEvents)
+    if (span.droppedLinks > 0) put("otel.dropped_links_count", span.droppedLinks)
+    writer.closeMap(place, count)
+  }
+
+  /** As the agent's structure: every attribute with its type. */
+  private events({ events }: SpanData): void {
+    const { writer } = this
+    writer.word("span_events")
+    writer.array(events.length)
+    for (const { attributes, name, time } of events) {
+      const entries = Object.entries(attributes)
+      writer.map(entries.length === 0 ? 2 : 3)
+      writer.word("name")
+      writer.word(name)
+      writer.word("time_unix_nano")
+      writer.uint64(time < 0n ? 0n : time)
+      if (entries.length === 0) continue
+      writer.word("attributes")
+      writer.map(entries.length)
+      for (const [key, value] of entries) {
+        writer.word(key)
+        if (Array.isArray(value) && value.every(isScalar)) {
+          this.typed(4, "array_value")
+          writer.map(1)
+          writer.word("values")
+          writer.array(value.length)
+          for (const one of value) this.scalar(one)
+        } else this.scalar(value)
+      }
+    }
+  }
+
+  private scalar(value: unknown): void {
+    const { writer } = this
+    if (typeof value === "boolean") {
+      this.typed(1, "bool_value")
+      writer.boolean(value)
+    } else if (typeof value === "number") {
+      if (Number.isSafeInteger(value)) {
+        this.typed(2, "int_value")
+        writer.int64(BigInt(value))
+      } else {
+        this.typed(3, "double_value")
+        writer.double(value)
+      }
+    } else {
+      this.typed(0, "string_value")
+      writer.text(typeof value === "string" ? value : nestedText(value))
+    }
+  }
+
+  private typed(type: number, key: string): void {
+    const { writer } = this
+    writer.map(2)
+    writer.word("type")
+    writer.number(type)
+    writer.word(key)
+  }
+
+  /** What a Datadog tracer before us said of the trace; most spans have the state of the one before. */
+  private contextOf(traceState: string): Incoming {
+    if (traceState === "") return plainContext
+    if (traceState !== this.lastState) {
+      this.lastState = traceState
+      this.lastContext = readContext(traceState)
+    }
+    return this.lastContext
+  }
+}
+
+interface Incoming {
+  readonly origin: string | undefined
+  readonly maker: string | undefined
+  readonly priority: number
+}
+
+const plainContext: Incoming = { origin: undefined, maker: undefined, priority: 1 }
+
+const readContext = (traceState: string): Incoming => {
+  let { maker, origin, priority } = plainContext
+  for (const part of Tracestate.get(traceState, "dd")?.split(";") ?? []) {
+    if (part.startsWith("o:")) origin = part.slice(2).replaceAll("~", "=")
+    else if (part.startsWith("t.dm:")) maker = part.slice(5)
+    // What was kept here is kept, whatever was said before.
+    else if (part === "s:2") priority = 2
+  }
+  return { origin, maker, priority }
+}
+
+const nameOf = (key: string, attributes: SpanData["attributes"]): string => {
+  const mapped = httpNames.get(key)
+  return mapped === undefined || attributes.has(mapped) ? key : mapped
+}
+
+const stackOf = ({ events }: SpanData): string | undefined => {
+  for (const { attributes, name } of events) {
+    const stack = name === "exception" ? attributes["exception.stacktrace"] : undefined
+    if (typeof stack === "string") return stack
+  }
+  return undefined
+}
+
+const isScalar = (value: unknown): boolean => typeof value === "string" || typeof value === "number" || typeof value === "boolean"
