@@ -1,7 +1,9 @@
-import { Ledger, type Telemetry } from "@effect-observability/core"
+import { Ledger, type Listener, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { assert } from "vitest"
+import { Datadog } from "../../src/index.ts"
 import { type FakeAgent, startAgent } from "./agent.ts"
 import { listenUdp } from "./statsd.ts"
 
@@ -33,4 +35,27 @@ export const books = (telemetry: Telemetry["Service"], name: string, signal: "me
 
 export const balanced = (telemetry: Telemetry["Service"]): void => {
   for (const { signals } of telemetry.reports()) for (const { ledger } of signals) assert.isUndefined(Ledger.imbalance(ledger))
+}
+
+/** A backend whose books can be read after its end. */
+export const captured = () => {
+  const listeners = new Map<string, Listener>()
+  const hub = Layer.effect(Telemetry, Effect.map(Telemetry, (telemetry) =>
+    Telemetry.of({
+      ...telemetry,
+      register: (listener) => {
+        listeners.set(listener.name, listener)
+        return telemetry.register(listener)
+      }
+    })))
+  return {
+    layer: (options: Datadog.DatadogOptions) =>
+      Datadog.layerBackend(options).pipe(Layer.provide(hub), Layer.provideMerge(Telemetry.layer)),
+    books: (name: string, signal: "metrics" | "spans"): Ledger.LedgerSnapshot => {
+      const found = listeners.get(name)?.report().signals.find((one) => one.signal === signal)
+      assert(found !== undefined, `${name} has a ledger of ${signal}`)
+      assert.isUndefined(Ledger.imbalance(found.ledger))
+      return found.ledger
+    }
+  }
 }
