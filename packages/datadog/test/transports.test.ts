@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Health, MetricDefinition, MetricsRecorder, ObservabilityConfig, Telemetry } from "@effect-observability/core"
 import { Effect, Layer } from "effect"
 import { spawn } from "node:child_process"
-import * as Path from "node:path"
 import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
 import { Datadog, Dogstatsd } from "../src/index.ts"
 import { balanced, books, captured, scoped, udp, until } from "./support/scoped.ts"
 import { listenStream, listenUdp, listenUnixDatagram, parse, type Receiver, socketPath } from "./support/statsd.ts"
@@ -119,7 +119,7 @@ describe.concurrent("an agent that is away", () => {
       const at = yield* path
       const lines: Array<string> = []
       const child = yield* Effect.acquireRelease(
-        Effect.sync(() => spawn(process.execPath, [Path.join(import.meta.dirname, "support/hungReceiver.ts"), at.path], { stdio: ["ignore", "pipe", "inherit"] })),
+        Effect.sync(() => spawn(process.execPath, [fileURLToPath(new URL("./support/hungReceiver.ts", import.meta.url)), at.path], { stdio: ["ignore", "pipe", "inherit"] })),
         (one) => Effect.sync(() => void one.kill("SIGKILL"))
       )
       createInterface({ input: child.stdout! }).on("line", (line) => void lines.push(...(JSON.parse(line) as string).split("\n")))

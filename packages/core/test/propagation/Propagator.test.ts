@@ -111,6 +111,63 @@ describe("B3", () => {
   })
 })
 
+describe("Datadog's headers", () => {
+  const upper = trace.slice(0, 16)
+  const low = BigInt(`0x${trace.slice(16)}`).toString()
+  const id = BigInt(`0x${span}`).toString()
+  const short = `${"0".repeat(16)}${trace.slice(16)}`
+  const headers = (more: Record<string, unknown> = {}) => ({ "x-datadog-trace-id": low, "x-datadog-parent-id": id, ...more })
+  const stateOf = (carrier: object) => Context.get(Propagator.datadog.extract(carrier).span!.annotations, TraceState)
+
+  it("have decimal ids of 64 bits, and the rest of a trace's id as a tag", () => {
+    const carrier: Record<string, string> = {}
+    Propagator.datadog.inject(carrier, outgoing)
+    assert.deepStrictEqual(carrier, { "x-datadog-trace-id": low, "x-datadog-parent-id": id, "x-datadog-sampling-priority": "1", "x-datadog-tags": `_dd.p.tid=${upper}` })
+    assert.deepStrictEqual(idsOf(Propagator.datadog.extract(carrier)), [trace, span, true])
+    const brief: Record<string, string> = {}
+    Propagator.datadog.inject(brief, { ...outgoing, span: { ...outgoing.span!, traceId: short, sampled: false } })
+    assert.deepStrictEqual(brief, { "x-datadog-trace-id": low, "x-datadog-parent-id": id, "x-datadog-sampling-priority": "0" })
+    assert.isUndefined(Propagator.named(["tracecontext"]).extract(carrier).span)
+    assert.strictEqual(Propagator.named(["datadog"]).extract(carrier).span?.traceId, trace)
+  })
+
+  it("are read by the rules of Datadog's tracers", () => {
+    const cases: ReadonlyArray<readonly [carrier: object, expected: unknown]> = [
+      [headers(), [short, span, true]],
+      [{ "X-Datadog-Trace-Id": "18446744073709551615", "X-DATADOG-PARENT-ID": "1" }, [`${"0".repeat(16)}${"f".repeat(16)}`, "0000000000000001", true]],
+      [headers({ "x-datadog-sampling-priority": "0" }), [short, span, false]], [headers({ "x-datadog-sampling-priority": "-1" }), [short, span, false]], [headers({ "x-datadog-sampling-priority": "2" }), [short, span, true]],
+      [headers({ "x-datadog-sampling-priority": "x" }), [short, span, true]], [headers({ "x-datadog-tags": `_dd.p.dm=-4,_dd.p.tid=${upper}` }), [trace, span, true]],
+      // A wrong upper half is left out alone, a wrong tag takes all tags with it.
+      [headers({ "x-datadog-tags": "_dd.p.tid=xyz" }), [short, span, true]], [headers({ "x-datadog-tags": `other=1,_dd.p.tid=${upper}` }), [short, span, true]],
+      [headers({ "x-datadog-tags": `_dd.p.a=${"x".repeat(512)},_dd.p.tid=${upper}` }), [short, span, true]],
+      [headers({ "x-datadog-trace-id": "0" }), undefined], [headers({ "x-datadog-parent-id": "0" }), undefined], [headers({ "x-datadog-trace-id": "18446744073709551616" }), undefined],
+      [headers({ "x-datadog-trace-id": "-1" }), undefined], [headers({ "x-datadog-trace-id": "1e5" }), undefined], [headers({ "x-datadog-trace-id": "abc" }), undefined], [headers({ "x-datadog-trace-id": ["1", "2"] }), undefined],
+      [{ "x-datadog-trace-id": low }, undefined], [{ "x-datadog-parent-id": id }, undefined], [headers({ "x-datadog-trace-id": "9".repeat(1e6) }), undefined]
+    ]
+    for (const [carrier, expected] of cases) assert.deepStrictEqual(idsOf(Propagator.datadog.extract(carrier)), expected, JSON.stringify(carrier).slice(0, 200))
+    assert.strictEqual(Propagator.datadog.extract({ X_DATADOG_TRACE_ID: low, X_DATADOG_PARENT_ID: id }).span?.spanId, span)
+  })
+
+  it("what they say beyond ids goes on in either format", () => {
+    const carrier = headers({ "x-datadog-sampling-priority": "2", "x-datadog-origin": "rum;a=b", "x-datadog-tags": `_dd.p.dm=-4,_dd.p.usr.id=YQ==,_dd.p.tid=${upper}` })
+    assert.strictEqual(stateOf(carrier), "dd=s:2;o:rum_a~b;t.dm:-4;t.usr.id:YQ~~")
+    const again: Record<string, string> = {}
+    Propagator.datadog.inject(again, { ...outgoing, span: { ...outgoing.span!, traceState: stateOf(carrier) } })
+    assert.deepStrictEqual(again, {
+      "x-datadog-trace-id": low, "x-datadog-parent-id": id, "x-datadog-sampling-priority": "2", "x-datadog-origin": "rum_a=b", "x-datadog-tags": `_dd.p.tid=${upper},_dd.p.dm=-4,_dd.p.usr.id=YQ==`
+    })
+    // What was decided here stands above what was said before.
+    const dropped: Record<string, string> = {}
+    Propagator.datadog.inject(dropped, { ...outgoing, span: { ...outgoing.span!, sampled: false, traceState: "dd=s:2" } })
+    assert.strictEqual(dropped["x-datadog-sampling-priority"], "0")
+    for (const evil of ["a\r\nx: y", "\u0000", "请求"]) {
+      assert.match(stateOf(headers({ "x-datadog-origin": evil })), /^dd=o:[\x20-\x7e]+$/)
+    }
+    const state = stateOf(headers({ "x-datadog-tags": Array.from({ length: 40 }, (_, i) => `_dd.p.k${i}=${"v".repeat(5)}`).join(",") }))
+    assert.isTrue(state.length <= 512)
+  })
+})
+
 describe("tracestate", () => {
   it("is edited by rule: what changed comes first, the rest keeps its order", () => {
     assert.strictEqual(Tracestate.set("a=1,b=2", "c", "3"), "c=3,a=1,b=2")

@@ -16,8 +16,11 @@ export interface SpanWords {
 const perTurn = 200
 
 /** What is written beside the attributes, so that no key comes twice. */
-const ownMeta = new Set(["env", "version", "span.kind", "error.message", "error.stack", "events", "_dd.span_links", "w3c.tracestate", "language", "_dd.origin", "_dd.base_service"])
-const ownMetrics = new Set(["_dd.top_level", "_dd.measured", "_sampling_priority_v1", "_sample_rate", "process_id"])
+const own = new Set([
+  "env", "version", "span.kind", "error.message", "error.stack", "events", "w3c.tracestate", "language", "_sampling_priority_v1", "_sample_rate", "process_id",
+  "otel.dropped_attributes_count", "otel.dropped_events_count", "otel.dropped_links_count"
+])
+const isOwn = (key: string): boolean => own.has(key) || key.startsWith("_dd.")
 /** Named by attributes, and fields of the span. */
 const fields = new Set(["operation.name", "resource.name", "service.name", "span.type"])
 
@@ -28,6 +31,7 @@ export class SpanEncoder {
   private readonly writer = new MsgpackWriter()
   private readonly words: SpanWords
   private readonly tags: ReadonlyArray<readonly [key: string, value: string]>
+  private readonly tagKeys: ReadonlySet<string>
   private readonly numberKeys: Array<string> = []
   private readonly numbers: Array<number> = []
   private lastState = ""
@@ -37,7 +41,8 @@ export class SpanEncoder {
 
   constructor(words: SpanWords) {
     this.words = words
-    this.tags = words.tags.filter(([key]) => !ownMeta.has(key) && !fields.has(key))
+    this.tags = words.tags.filter(([key]) => !isOwn(key) && !fields.has(key))
+    this.tagKeys = new Set(this.tags.map(([key]) => key))
   }
 
   /** The request's body and its number of chunks; yields where the event loop may turn. Gives up when it becomes longer than `most` bytes. */
@@ -129,14 +134,15 @@ export class SpanEncoder {
     for (const [key, value] of this.tags) if (!attributes.has(key)) putWord(key, value)
     const http = isHttp(attributes)
     for (const [given, value] of attributes) {
-      const key = http ? nameOf(given, attributes) : given
+      const key = http ? this.nameOf(given, attributes) : given
+      if (isOwn(key)) continue
       if (typeof value === "number") {
         if (key === "http.status_code" || !Number.isFinite(value)) putWord(key, String(value))
-        else if (!ownMetrics.has(key)) {
+        else {
           numberKeys.push(key)
           numbers.push(value)
         }
-      } else if (ownMeta.has(key) || fields.has(key)) continue
+      } else if (fields.has(key)) continue
       else if (typeof value === "string") put(key, value)
       else if (typeof value === "boolean") putWord(key, value ? "true" : "false")
       else put(key, nestedText(value))
@@ -252,6 +258,11 @@ export class SpanEncoder {
     writer.word(key)
   }
 
+  private nameOf(key: string, attributes: SpanData["attributes"]): string {
+    const mapped = httpNames.get(key)
+    return mapped === undefined || attributes.has(mapped) || this.tagKeys.has(mapped) ? key : mapped
+  }
+
   /** What a Datadog tracer before us said of the trace; most spans have the state of the one before. */
   private contextOf(traceState: string): Incoming {
     if (traceState === "") return plainContext
@@ -280,11 +291,6 @@ const readContext = (traceState: string): Incoming => {
     else if (part === "s:2") priority = 2
   }
   return { origin, maker, priority }
-}
-
-const nameOf = (key: string, attributes: SpanData["attributes"]): string => {
-  const mapped = httpNames.get(key)
-  return mapped === undefined || attributes.has(mapped) ? key : mapped
 }
 
 const stackOf = ({ events }: SpanData): string | undefined => {
