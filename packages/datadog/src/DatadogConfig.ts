@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type AgentTarget, agentTarget, type StatsdTarget, statsdTarget } from "./internal/targets.ts"
 import { detect } from "./internal/origin.ts"
+import { hasControl } from "./internal/printable.ts"
 import { type Tag, tagsOf } from "./DatadogEncoding.ts"
 
 export interface DatadogOptions {
@@ -117,7 +118,7 @@ export const resolve = (options: DatadogOptions, resource: ServiceResource): Eff
     }
     const text = (field: string, value: string | undefined): string => {
       if (value === undefined) return ""
-      if (typeof value !== "string" || /[\u0000-\u001f\u007f]/.test(value)) wrong(field, "is no plain text: leave control characters out")
+      if (typeof value !== "string" || hasControl(value)) wrong(field, "is no plain text: leave control characters out")
       return String(value).trim()
     }
     const millis = (field: string, value: Duration.Input, least: number): number => {

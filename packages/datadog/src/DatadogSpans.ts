@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Process from "node:process"
 import type { DatadogConfig } from "./DatadogConfig.ts"
 import type { AgentTarget } from "./internal/targets.ts"
+import { printable } from "./internal/printable.ts"
 import { AgentClient, type Answer, type NoAnswer } from "./traces/AgentClient.ts"
 import { SpanEncoder } from "./traces/SpanEncoder.ts"
 
@@ -197,6 +198,3 @@ const parsed = (text: string): unknown => {
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** The first line of what a stranger wrote, short and without control characters. */
-const printable = (text: string): string => text.split("\n", 1)[0]!.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, " ").trim().slice(0, 200)

@@ -42,10 +42,12 @@ describe("MessagePack", () => {
       writer.array(values.length * 2)
       for (const value of values) {
         for (let i = 0; i < 2; i++) {
-          if (typeof value === "string") i === 0 ? writer.text(value) : writer.word(value)
-          else if (typeof value === "boolean") writer.boolean(value)
-          else if (typeof value === "number") i === 0 ? writer.number(value) : writer.double(value)
-          else writer.int64(value)
+          if (typeof value === "boolean") writer.boolean(value)
+          else if (typeof value === "bigint") writer.int64(value)
+          else if (typeof value === "string" && i === 0) writer.text(value)
+          else if (typeof value === "string") writer.word(value)
+          else if (i === 0) writer.number(value)
+          else writer.double(value)
         }
       }
       const wanted: ReadonlyArray<unknown> = values.flatMap((value) => typeof value === "string" ? [value.toWellFormed(), value.toWellFormed()] : [value as unknown, value])

@@ -1,3 +1,5 @@
+import { hasControl } from "./printable.ts"
+
 /** Where DogStatsD messages go. */
 export type StatsdTarget =
   | { readonly kind: "udp" | "tcp"; readonly host: string; readonly port: number; readonly label: string }
@@ -70,7 +72,7 @@ const hostOf = (url: URL): string => url.hostname.replace(/^\[(.*)\]$/, "$1")
 
 const unixPath = (path: string): string | { readonly problem: string } => {
   if (!path.startsWith("/")) return { problem: "has no absolute path: use unix:///path/to/socket" }
-  if (/[\u0000-\u001f]/.test(path)) return { problem: "has control characters in its path" }
+  if (hasControl(path)) return { problem: "has control characters in its path" }
   if (Buffer.byteLength(path) > maxPath) return { problem: `has a path longer than ${maxPath} bytes, which no Unix socket can have` }
   return path
 }
