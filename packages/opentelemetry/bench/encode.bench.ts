@@ -60,7 +60,7 @@ export default async (bench: Bench): Promise<void> => {
   const effectProtobuf = await effect(OtlpSerialization.layerProtobuf)
   const effectJson = await effect(OtlpSerialization.layerJson)
 
-  const subject = (encoder: OtlpEncoding.SpanEncoder, name: string) => ({ name, ops: size, run: () => void OtlpEncoding.toEnd(encoder.encode(ours)) })
+  const subject = (encoder: OtlpEncoding.ItemEncoder<SpanData>, name: string) => ({ name, ops: size, run: () => void OtlpEncoding.toEnd(encoder.encode(ours)) })
   bench.compare({
     name: "otlp.encode",
     unit: "ns/op",

@@ -1,4 +1,4 @@
-import { type BatchProcessor, type ComponentReport, type CompositionError, type SignalReport, type SpanData, Telemetry } from "@effect-observability/core"
+import { type BatchProcessor, type ComponentReport, type CompositionError, type ErrorData, type LogData, type SignalReport, type SpanData, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -6,6 +6,7 @@ import type { Origin } from "./encoding/envelope.ts"
 import { fromEnvironment } from "./internal/environment.ts"
 import { version } from "./internal/version.ts"
 import { OpenTelemetryError, type OpenTelemetryOptions, resolve } from "./OpenTelemetryConfig.ts"
+import * as Logs from "./OpenTelemetryLogs.ts"
 import * as Metrics from "./OpenTelemetryMetrics.ts"
 import * as Spans from "./OpenTelemetrySpans.ts"
 import { labelOf, type Target } from "./transport/Target.ts"
@@ -17,7 +18,7 @@ export { fromSpanExporter, type SpanExporterLike, type SpanExporterOptions } fro
 type Hub = Layer.Success<typeof Telemetry.layer>
 
 /**
- * Sends spans and metrics to any receiver of the OpenTelemetry protocol: a collector, or a vendor's intake. It connects in the background; while the
+ * Sends spans, metrics, log lines and errors to any receiver of the OpenTelemetry protocol: a collector, or a vendor's intake. It connects in the background; while the
  * receiver is away everything waits in a bounded queue, and what gives way there is counted.
  *
  * The layer fails on options that cannot be used, and never because of the receiver.
@@ -48,7 +49,7 @@ const make = (options: OpenTelemetryOptions): Effect.Effect<void, OpenTelemetryE
     const telemetry = yield* Telemetry
     const config = resolve(options, telemetry.settings(), telemetry.resource)
     if (config instanceof OpenTelemetryError) return yield* config
-    const { maxRequestBytes, name } = config
+    const { batchSize, flushInterval, maxQueueSize, maxRequestBytes, name } = config
     const origin: Origin = { resource: config.resource, scope: { name: "effect-observability", version } }
     const notes = new Map<SignalReport["signal"], string>()
     let pointsRejected = 0
@@ -68,24 +69,32 @@ const make = (options: OpenTelemetryOptions): Effect.Effect<void, OpenTelemetryE
     })
     const spans = config.traces === undefined ? undefined : yield* telemetry.exportSpans({
       name,
-      exporter: Spans.make({ ...yield* common("spans", config.traces), maxRequestBytes }),
+      exporter: Spans.make({ ...yield* common("spans", config.traces), exceptions: config.exceptions !== "logs" || config.logs === undefined }),
       select: config.spans,
-      policy: { batchSize: config.batchSize, flushInterval: config.flushInterval, maxItems: config.maxQueueSize, attemptTimeout: config.traces.timeout }
+      policy: { batchSize, flushInterval, maxItems: maxQueueSize, attemptTimeout: config.traces.timeout }
     })
-    if (metrics === undefined && spans === undefined) return
+    const logs = config.logs === undefined ? undefined : yield* telemetry.exportLogs({
+      name,
+      exporter: Logs.logs(yield* common("logs", config.logs)),
+      policy: { batchSize, flushInterval, maxItems: maxQueueSize, attemptTimeout: config.logs.timeout }
+    })
+    const errors = config.logs === undefined || config.exceptions === "events" ? undefined : yield* telemetry.exportErrors({
+      name,
+      exporter: Logs.errors(yield* common("errors", config.logs)),
+      policy: { batchSize, attemptTimeout: config.logs.timeout }
+    })
+    const pipes = Object.entries({ metrics, spans, logs, errors }).flatMap(([signal, processor]) =>
+      processor === undefined ? [] : [{ signal: signal as SignalReport["signal"], processor: processor as BatchProcessor.BatchProcessor<never> }])
+    if (pipes.length === 0) return
 
     yield* telemetry.register({
       name,
       kind: "opentelemetry",
       ...(spans === undefined ? {} : { onSpan: (span: SpanData) => void spans.offerUnsafe(span) }),
-      flush: Effect.all([metrics?.flush ?? Effect.void, spans?.flush ?? Effect.void], { concurrency: 2, discard: true }),
-      report: () =>
-        report(
-          name,
-          [...(metrics === undefined ? [] : [{ signal: "metrics" as const, processor: metrics }]), ...(spans === undefined ? [] : [{ signal: "spans" as const, processor: spans }])],
-          notes,
-          pointsRejected
-        )
+      ...(logs === undefined ? {} : { onLog: (log: LogData) => void logs.offerUnsafe(log) }),
+      ...(errors === undefined ? {} : { onError: (error: ErrorData) => void errors.offerUnsafe(error) }),
+      flush: Effect.forEach(pipes, ({ processor }) => processor.flush, { concurrency: "unbounded", discard: true }),
+      report: () => report(name, pipes, notes, pointsRejected)
     })
 
     function common(signal: SignalReport["signal"], target: Target) {
@@ -93,6 +102,7 @@ const make = (options: OpenTelemetryOptions): Effect.Effect<void, OpenTelemetryE
         transport,
         format: target.protocol === "http/json" ? "json" as const : "protobuf" as const,
         origin,
+        maxRequestBytes,
         onPartial: (message: string) => void (message === "" ? notes.delete(signal) : notes.set(signal, `${labelOf(target)}: ${message}`))
       }))
     }

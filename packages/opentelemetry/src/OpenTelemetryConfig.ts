@@ -39,15 +39,20 @@ export interface OpenTelemetryOptions extends OtlpOptions {
   readonly traces?: false | OtlpOptions
   readonly metrics?: false | MetricsOptions
   readonly logs?: false | OtlpOptions
+  /**
+   * How exceptions travel: as log records, each error once with its id (`"logs"`); as events of the spans they passed through (`"events"`); or both.
+   * Default `"both"`: nothing is lost where either is not looked at.
+   */
+  readonly exceptions?: "logs" | "events" | "both"
   /** More attributes of the resource; they replace ours of the same name. */
   readonly resource?: Readonly<Record<string, string | number | boolean>>
   /** Which of the kept spans go here; what is left out is counted in this backend's ledger. Default all. */
   readonly spans?: SpanSelection
-  /** Most spans per request, 1 to 10,000. Default 512, or `batchSize` of the settings when that is more. */
+  /** Most spans, log lines or errors per request, 1 to 10,000. Default 512, or `batchSize` of the settings when that is more. */
   readonly batchSize?: number
-  /** How long a span waits for company. Default: `flushInterval` of the settings (15 seconds). */
+  /** How long a span or a log line waits for company. Default: `flushInterval` of the settings (15 seconds). */
   readonly flushInterval?: Duration.Input
-  /** Most spans that wait while the receiver is away; of more the oldest give way, counted. Default 50,000 (and 64 MiB). */
+  /** Most spans, and most log lines, that wait while the receiver is away; of more the oldest give way, counted. Default 50,000 (and 64 MiB). */
   readonly maxQueueSize?: number
   /** Requests are kept below this, as far as single items allow: receivers refuse what is too large (often 4 MiB). Default 3,500,000. */
   readonly maxRequestBytes?: number
@@ -79,6 +84,7 @@ export interface OpenTelemetryConfig {
   readonly traces: Target | undefined
   readonly metrics: (Target & { readonly temporality: Temporality; readonly interval: number }) | undefined
   readonly logs: Target | undefined
+  readonly exceptions: "logs" | "events" | "both"
   readonly spans: SpanSelection | undefined
   readonly batchSize: number
   readonly flushInterval: number
@@ -136,9 +142,12 @@ export const resolve = (
   }
 
   const { enabled, metrics, tracing } = settings
+  const { exceptions = "both" } = options
+  if (!["logs", "events", "both"].includes(exceptions)) wrong("exceptions", "is none of \"logs\", \"events\", \"both\"")
   const config = {
     name: options.name ?? "opentelemetry",
     resource: resourceAttributes(who, options.resource ?? {}),
+    exceptions,
     spans: options.spans,
     batchSize: whole("batchSize", options.batchSize, Math.min(10_000, Math.max(512, settings.batchSize)), 1, 10_000),
     flushInterval: millis("flushInterval", options.flushInterval, settings.flushInterval, minInterval),

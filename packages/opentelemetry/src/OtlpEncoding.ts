@@ -1,10 +1,13 @@
-import type { MetricFrame, SpanData } from "@effect-observability/core"
-import { envelope, type Format, type Origin } from "./encoding/envelope.ts"
+import type { ErrorData, LogData, MetricFrame, SpanData } from "@effect-observability/core"
+import { type Envelope, envelope, type Format, type Origin } from "./encoding/envelope.ts"
+import * as JsonLogs from "./encoding/jsonLogs.ts"
 import { jsonSink } from "./encoding/jsonMetrics.ts"
-import * as Json from "./encoding/jsonSpans.ts"
+import * as JsonSpans from "./encoding/jsonSpans.ts"
+import { ofError, ofLog } from "./encoding/logRecord.ts"
 import { type MetricRequest, type PointOptions, requests } from "./encoding/metricPoints.ts"
+import * as ProtoLogs from "./encoding/protoLogs.ts"
 import { protoSink } from "./encoding/protoMetrics.ts"
-import * as Proto from "./encoding/protoSpans.ts"
+import * as ProtoSpans from "./encoding/protoSpans.ts"
 import { Timeline } from "./encoding/Timeline.ts"
 import { Writer } from "./encoding/Writer.ts"
 
@@ -19,45 +22,54 @@ export interface Encoded {
   readonly unreadable: number
 }
 
-/** Spans between two pauses. */
+/** Items between two pauses. */
 const slice = 1_000
 
-export interface SpanEncoder {
-  /** `ExportTraceServiceRequest`. It pauses after every thousand spans; the result is a copy that nobody writes into. */
-  readonly encode: (spans: ReadonlyArray<SpanData>) => Generator<void, Encoded>
+export interface ItemEncoder<in A> {
+  /** One export request. It pauses after every thousand items; nobody else writes into the result. */
+  readonly encode: (items: ReadonlyArray<A>) => Generator<void, Encoded>
 }
 
-/** An encoder for one resource; its buffer serves one batch after the other. */
-export const spanEncoder = (format: Format, origin: Origin): SpanEncoder => {
-  const around = envelope("traces", origin)
+/** An encoder of spans for one resource; its buffer serves one batch after the other. Without `exceptions` the spans' exception events are left out. */
+export const spanEncoder = (format: Format, origin: Origin, { exceptions = true } = {}): ItemEncoder<SpanData> =>
+  itemEncoder(format, envelope("traces", origin), (writer, span) => ProtoSpans.span(writer, span, exceptions), (span) => JsonSpans.span(span, exceptions))
+
+/** As `spanEncoder`, of log lines. */
+export const logEncoder = (format: Format, origin: Origin): ItemEncoder<LogData> =>
+  itemEncoder(format, envelope("logs", origin), (writer, log) => ProtoLogs.record(writer, ofLog(log)), (log) => JsonLogs.record(ofLog(log)))
+
+/** As `spanEncoder`, of errors as log records. */
+export const errorEncoder = (format: Format, origin: Origin): ItemEncoder<ErrorData> =>
+  itemEncoder(format, envelope("logs", origin), (writer, error) => ProtoLogs.record(writer, ofError(error)), (error) => JsonLogs.record(ofError(error)))
+
+const itemEncoder = <A>(format: Format, around: Envelope, write: (writer: Writer, item: A) => void, describe: (item: A) => string): ItemEncoder<A> => {
   if (format === "json") {
     return {
-      *encode(spans) {
-        let items = ""
-        let unreadable = 0
-        for (let i = 0; i < spans.length; i++) {
+      *encode(items) {
+        const texts: Array<string> = []
+        for (let i = 0; i < items.length; i++) {
           try {
-            items += items === "" ? Json.span(spans[i]!) : `,${Json.span(spans[i]!)}`
+            texts.push(describe(items[i]!))
           } catch {
-            unreadable++
+            // Counted below.
           }
           if (i % slice === slice - 1) yield
         }
-        return { body: around.json(items), unreadable }
+        return { body: around.json(texts.join(",")), unreadable: items.length - texts.length }
       }
     }
   }
   let shared: Writer | undefined = new Writer()
   return {
-    *encode(spans) {
+    *encode(items) {
       // An abandoned batch may still be at it when the next one begins.
       const writer = shared ?? new Writer()
       shared = undefined
       let unreadable = 0
-      for (let i = 0; i < spans.length; i++) {
+      for (let i = 0; i < items.length; i++) {
         const before = writer.length
         try {
-          Proto.span(writer, spans[i]!)
+          write(writer, items[i]!)
         } catch {
           writer.rewind(before)
           unreadable++

@@ -1,5 +1,5 @@
 import { Telemetry } from "@effect-observability/core"
-import { metricsSuite, MetricsProbe, spansSuite, SpansProbe } from "@effect-observability/testkit/contract"
+import { errorsSuite, ErrorsProbe, logsSuite, LogsProbe, metricsSuite, MetricsProbe, spansSuite, SpansProbe } from "@effect-observability/testkit/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -46,6 +46,36 @@ const backend = (options: OpenTelemetryOptions) =>
       trace: (traceId) => Effect.sync(() => receiver.spans().filter((span) => span.traceId === traceId).map(spanOf)),
       count: Effect.sync(() => receiver.spans().length),
       settle: flush
+    }), Context.add(LogsProbe, {
+      withText: (text) =>
+        Effect.sync(() =>
+          receiver.logs().filter((one) => attributesOf(one.attributes)["event.name"] === undefined && one.body.stringValue.includes(text)).map((one) => ({
+            time: BigInt(one.timeUnixNano),
+            level: one.severityText.toLowerCase(),
+            message: one.body.stringValue,
+            traceId: one.traceId,
+            spanId: one.spanId,
+            attributes: new Map(Object.entries(attributesOf(one.attributes)))
+          }))),
+      settle: flush
+    }), Context.add(ErrorsProbe, {
+      withText: (text) =>
+        Effect.sync(() =>
+          receiver.logs().map((one) => ({ one, own: attributesOf(one.attributes) as Record<string, any> }))
+            .filter(({ own }) => own["event.name"] === "exception" && own["exception.message"].includes(text))
+            .map(({ one, own }) => ({
+              errorId: own["error.id"],
+              kind: own["effect.cause"] === "fail" ? "failure" as const : "defect" as const,
+              level: one.severityText.toLowerCase(),
+              errorType: own["exception.type"],
+              message: own["exception.message"],
+              fingerprint: own["error.fingerprint"],
+              traceId: one.traceId,
+              spanId: one.spanId,
+              requestId: own["request_id"],
+              attributes: new Map(Object.entries(own))
+            }))),
+      settle: flush
     }))))
     return probe.pipe(Layer.provideMerge(OpenTelemetry.layer({ endpoint: receiver.url, ...options })))
   }))
@@ -53,7 +83,11 @@ const backend = (options: OpenTelemetryOptions) =>
 const json = backend({ protocol: "http/json", compression: "gzip" })
 metricsSuite("opentelemetry, totals as JSON", json)
 spansSuite("opentelemetry, JSON", json)
+logsSuite("opentelemetry, JSON", json)
+errorsSuite("opentelemetry, JSON", json)
 
 const protobuf = backend({ metrics: { temporality: "delta" } })
 metricsSuite("opentelemetry, increases as protobuf", protobuf)
 spansSuite("opentelemetry, protobuf", protobuf)
+logsSuite("opentelemetry, protobuf", protobuf)
+errorsSuite("opentelemetry, protobuf", protobuf)

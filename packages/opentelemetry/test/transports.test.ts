@@ -15,6 +15,7 @@ const program = Effect.gen(function*() {
   const metrics = yield* MetricsRecorder
   yield* metrics.incrementCounter(Orders, 3, { channel: "web" })
   const ids = yield* Effect.map(Effect.orDie(Effect.currentSpan), (span) => ({ traceId: span.traceId, spanId: span.spanId })).pipe(
+    Effect.tap(() => Effect.logWarning("stock is low")),
     Effect.withSpan("child", { attributes: { n: 1, text: "请求", real: 0.5 } }),
     Effect.withSpan("root", { kind: "server" })
   )
@@ -44,6 +45,8 @@ describe("a receiver not written here", () => {
         const metrics = server.requests.flatMap(({ kind, message }) => kind === "metrics" ? itemsOf(message, "resourceMetrics", "scopeMetrics", "metrics") : [])
         const orders = metrics.filter(({ name }) => name === "orders_total").at(-1)
         assert.strictEqual(orders.sum.dataPoints[0].asDouble, 3)
+        const logs = server.requests.flatMap(({ kind, message }) => kind === "logs" ? itemsOf(message, "resourceLogs", "scopeLogs", "logRecords") : [])
+        assert.deepEqual(logs.map(({ body, severityText, traceId }) => [body.stringValue, severityText, hex(traceId, 32)]), [["stock is low", "WARN", ids.traceId]])
       }).pipe(Effect.scoped))
   }
 
@@ -56,6 +59,29 @@ describe("a receiver not written here", () => {
     }).pipe(Effect.scoped))
 })
 
+describe("exceptions", () => {
+  for (const [exceptions, events, records] of [["logs", 0, 1], ["events", 1, 0], ["both", 1, 1]] as const) {
+    for (const protocol of ["http/protobuf", "http/json"] as const) {
+      it.live(`as ${exceptions} over ${protocol}`, () =>
+        Effect.gen(function*() {
+          const receiver = yield* collector()
+          yield* Effect.gen(function*() {
+            yield* Effect.fail(new TypeError("no funds")).pipe(Effect.withErrorReporting, Effect.withSpan("charge"), Effect.ignore)
+            yield* (yield* Telemetry).flush
+            yield* allExported()
+          }).pipe(Effect.provide(OpenTelemetry.layer({ endpoint: receiver.url, protocol, exceptions })))
+          assert.deepEqual(receiver.problems, [])
+          const [span] = receiver.spans()
+          assert.strictEqual((span.events ?? []).filter(({ name }: any) => name === "exception").length, events)
+          assert.strictEqual(span.status.code, 2)
+          const found = receiver.logs().map((one) => attributesOf(one.attributes)).filter((own) => own["event.name"] === "exception")
+          assert.deepEqual(found.map((own) => [own["exception.type"], own["exception.message"]]), Array.from({ length: records }, () => ["TypeError", "no funds"]))
+          for (const one of receiver.logs()) assert.deepEqual([one.traceId, one.spanId, one.flags], [span.traceId, span.spanId, 1])
+        }).pipe(Effect.scoped))
+    }
+  }
+})
+
 describe("a strict receiver", () => {
   for (const protocol of ["http/protobuf", "http/json"] as const) {
     it.live(`takes what is compressed over ${protocol}`, () =>
@@ -64,11 +90,11 @@ describe("a strict receiver", () => {
         yield* Effect.provide(program, OpenTelemetry.layer({ endpoint: receiver.url, protocol, compression: "gzip", headers: { "x-tenant": "a" } }))
         assert.deepEqual(receiver.problems, [])
         assert.deepEqual(receiver.spans().map(({ name }) => name), ["child", "root"])
-        const [first] = receiver.received
+        const first = receiver.received.find(({ signal }) => signal === "traces")
         assert.strictEqual(first!.headers["content-encoding"], "gzip")
         assert.strictEqual(first!.headers["x-tenant"], "a")
         assert.match(first!.headers["user-agent"]!, /^effect-observability\//)
-        const resource = attributesOf(first!.message["resourceSpans"]?.[0].resource.attributes ?? first!.message["resourceMetrics"][0].resource.attributes)
+        const resource = attributesOf(first!.message["resourceSpans"][0].resource.attributes)
         assert.containsSubset(resource, {
           "service.name": "unknown_service",
           "deployment.environment.name": "dev",
@@ -89,10 +115,10 @@ describe("a strict receiver", () => {
         program,
         OpenTelemetry.layer({ endpoint: `${one.url}/prefix/`, traces: { endpoint: `${other.url}/intake/v1/traces?key=1`, headers: { a: "b" } }, metrics: { protocol: "http/json" } })
       )
-      assert.deepEqual([...new Set(one.received.map(({ url }) => url))], ["/prefix/v1/metrics"])
+      assert.deepEqual([...new Set(one.received.map(({ url }) => url))].toSorted(), ["/prefix/v1/logs", "/prefix/v1/metrics"])
       assert.deepEqual([...new Set(other.received.map(({ url }) => url))], ["/intake/v1/traces?key=1"])
       assert.strictEqual(other.received[0]!.headers["a"], "b")
-      yield* Effect.provide(program, Layer.fresh(OpenTelemetry.layer({ endpoint: one.url, metrics: false })))
+      yield* Effect.provide(program, Layer.fresh(OpenTelemetry.layer({ endpoint: one.url, metrics: false, logs: false })))
       assert.deepEqual(one.received.filter(({ url }) => !url.startsWith("/prefix")).map(({ signal }) => signal), ["traces"])
     }).pipe(Effect.scoped))
 

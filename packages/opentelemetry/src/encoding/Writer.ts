@@ -102,6 +102,13 @@ export class Writer {
     this.length += 6
   }
 
+  fixed32(tag: number, value: number): void {
+    this.reserve(5)
+    this.bytes[this.length] = tag
+    this.view.setUint32(this.length + 1, value, true)
+    this.length += 5
+  }
+
   fixed64(tag: number, value: bigint): void {
     this.reserve(9)
     this.bytes[this.length] = tag

@@ -9,8 +9,8 @@ export const codes = { unset: 0, ok: 1, error: 2 } as const
 /** W3C's sampled flag: what is exported was sampled. Whether the parent was remote is not recorded, so its bits stay 0 (unknown). */
 export const sampledFlag = 1
 
-/** One `Span` (opentelemetry/proto/trace/v1/trace.proto) as field 2 of `ScopeSpans`. */
-export const span = (writer: Writer, data: SpanData): void => {
+/** One `Span` (opentelemetry/proto/trace/v1/trace.proto) as field 2 of `ScopeSpans`; `exceptions` says whether its exception events are part of it. */
+export const span = (writer: Writer, data: SpanData, exceptions = true): void => {
   const start = writer.beginLong(0x12)
   writer.hex(0x0a, data.traceId)
   writer.hex(0x12, data.spanId)
@@ -25,6 +25,7 @@ export const span = (writer: Writer, data: SpanData): void => {
   const { events, links } = data
   for (let i = 0; i < events.length; i++) {
     const { attributes, name, time } = events[i]!
+    if (!exceptions && name === "exception") continue
     const event = writer.beginLong(0x5a)
     if (time !== 0n) writer.fixed64(0x09, time)
     if (name !== "") writer.text(0x12, name)

@@ -39,6 +39,9 @@ export const fromEnvironment = (options: OpenTelemetryOptions): Effect.Effect<Op
     const batchSize = yield* integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", problems)
     const flushInterval = yield* integer("OTEL_BSP_SCHEDULE_DELAY", problems)
     const maxQueueSize = yield* integer("OTEL_BSP_MAX_QUEUE_SIZE", problems)
+    // Semantic conventions, "Recording exceptions": which of the two an instrumentation emits.
+    const optIn = (yield* read("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"))?.toLowerCase()
+    const exceptions = optIn === "logs" ? "logs" as const : optIn === "logs/dup" ? "both" as const : undefined
     if (problems.length > 0) return yield* new OpenTelemetryError({ problems })
 
     const signal = <O extends OtlpOptions>(on: boolean, code: false | O | undefined, environment: O): false | O =>
@@ -49,7 +52,7 @@ export const fromEnvironment = (options: OpenTelemetryOptions): Effect.Effect<Op
       metrics: signal(yield* wanted("METRICS"), options.metrics, metrics),
       logs: signal(yield* wanted("LOGS"), options.logs, logs),
       resource: { ...options.resource, ...attributes, ...(service === undefined ? {} : { "service.name": service }) },
-      ...present({ batchSize, flushInterval, maxQueueSize })
+      ...present({ batchSize, flushInterval, maxQueueSize, exceptions })
     }
   })
 

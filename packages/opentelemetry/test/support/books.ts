@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 
 /** The books of a backend, by signal; they must balance. */
-export const books = (name = "opentelemetry"): Effect.Effect<Record<"metrics" | "spans", Ledger.LedgerSnapshot>, never, Telemetry> =>
+export const books = (name = "opentelemetry"): Effect.Effect<Record<"metrics" | "spans" | "logs" | "errors", Ledger.LedgerSnapshot>, never, Telemetry> =>
   Effect.map(Telemetry, (telemetry) => {
     const report = telemetry.reports().find((one) => one.name === name)!
     return Object.fromEntries(report.signals.map(({ ledger, signal }) => {

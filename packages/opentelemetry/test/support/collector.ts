@@ -36,6 +36,7 @@ export interface Collector {
   answer: (received: Received, n: number) => Answer
   readonly spans: () => ReadonlyArray<any>
   readonly metrics: () => ReadonlyArray<any>
+  readonly logs: () => ReadonlyArray<any>
 }
 
 const fields = { traces: "rejectedSpans", metrics: "rejectedDataPoints", logs: "rejectedLogRecords" } as const
@@ -71,7 +72,8 @@ const start = async ({ lenient = false, tls }: CollectorOptions) => {
     requests: () => count,
     answer: () => undefined,
     spans: () => received.flatMap(({ message, signal }) => signal === "traces" ? itemsOf(message, "resourceSpans", "scopeSpans", "spans") : []),
-    metrics: () => received.flatMap(({ message, signal }) => signal === "metrics" ? itemsOf(message, "resourceMetrics", "scopeMetrics", "metrics") : [])
+    metrics: () => received.flatMap(({ message, signal }) => signal === "metrics" ? itemsOf(message, "resourceMetrics", "scopeMetrics", "metrics") : []),
+    logs: () => received.flatMap(({ message, signal }) => signal === "logs" ? itemsOf(message, "resourceLogs", "scopeLogs", "logRecords") : [])
   }
   const handle = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
     const chunks: Array<Buffer> = []
