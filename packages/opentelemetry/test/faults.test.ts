@@ -39,7 +39,7 @@ const against = (answers: ReadonlyArray<Answer>, options: OpenTelemetryOptions =
 
 const all = Array.from({ length: 8 }, (_, i) => `s${i}`)
 
-describe("answers", () => {
+describe.concurrent("answers", () => {
   for (const status of [429, 502, 503, 504, 500, 408]) {
     it.live(`${status}: tried again until it is taken`, () =>
       Effect.map(against([{ status }, { status }]), ({ ledger, names, receiver }) => {
@@ -166,7 +166,7 @@ describe("answers", () => {
     }))
 })
 
-describe("connections", () => {
+describe.concurrent("connections", () => {
   it.live("refused, and a name that does not exist: kept, tried again, explained", () =>
     Effect.gen(function*() {
       const { port } = yield* Effect.scoped(rawServer(() => {}))
@@ -350,7 +350,7 @@ const overGrpc = (ends: ReadonlyArray<Http2.OutgoingHttpHeaders>, body?: Buffer<
     }))
   }))
 
-describe("gRPC", () => {
+describe.concurrent("gRPC", () => {
   for (const code of [1, 4, 10, 11, 14, 15, 2, 13]) {
     it.live(`code ${code}: tried again`, () =>
       Effect.map(overGrpc([{ "grpc-status": String(code), "grpc-message": "wait" }]), ({ calls, ledger }) => {
@@ -386,7 +386,7 @@ describe("gRPC", () => {
     }))
 })
 
-describe("metrics", () => {
+describe.concurrent("metrics", () => {
   const Orders = MetricDefinition.counter("orders_total", { help: "Orders", labelNames: ["channel"] })
   const totals = (receiver: { readonly metrics: () => ReadonlyArray<any> }) =>
     receiver.metrics().filter(({ name }) => name === "orders_total").flatMap(({ sum }) => sum.dataPoints.map((point: any) => point.asDouble as number))
