@@ -1,1 +1,1 @@
-export {}
+export * as ClickHouse from "./ClickHouse.ts"
