@@ -40,11 +40,14 @@ export const RequestContext: Context.Reference<RequestContext> = Context.Referen
 )
 
 /** A request's own context, with room for who turns out to ask. Fields that are no request id are left out. */
-export const make = (fields: Partial<RequestContext> = {}): RequestContext =>
-  new Request(isRequestId(fields.requestId) ? fields.requestId : undefined, plain(fields.module), {
-    userId: plain(fields.userId),
-    tenantId: plain(fields.tenantId)
-  })
+export const make = (fields: Partial<RequestContext> = {}): RequestContext => {
+  const request = new Request(isRequestId(fields.requestId) ? fields.requestId : undefined, plain(fields.module), undefined)
+  identifyUnsafe(request, fields)
+  return request
+}
+
+/** `make` of what is known to be harmless: an id that `isRequestId` has seen, a module's name from the program itself. */
+export const makeUnsafe = (requestId: string | undefined, module: string | undefined): RequestContext => new Request(requestId, module, undefined)
 
 /** Runs an effect in a request context of its own: a message's consumer, a scheduled job. Nothing of the one around remains. */
 export const within = (fields: Partial<RequestContext>) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -67,8 +70,9 @@ export const identify = (identity: Identity): Effect.Effect<void> =>
 /** `identify` without an effect, for the context of a request. */
 export const identifyUnsafe = (context: RequestContext, { tenantId, userId }: Identity): void => {
   if (!(context instanceof Request)) return
-  if (userId !== undefined) context.asked.userId = plain(userId)
-  if (tenantId !== undefined) context.asked.tenantId = plain(tenantId)
+  const whole = context.whole ?? context
+  if (userId !== undefined) whole.user = plain(userId)
+  if (tenantId !== undefined) whole.tenant = plain(tenantId)
 }
 
 /** Whether an id from outside may go into headers, logs and attributes as it is. */
@@ -76,30 +80,32 @@ export const isRequestId = (text: unknown): text is string => typeof text === "s
 
 const harmless = /^[A-Za-z0-9._-]{1,128}$/
 
-/** A request's context; parts of the program that work for the same request share who asked. */
+/** A request's context, or that of a part of the program that works for it: who asks is known by the whole. */
 class Request implements RequestContext {
   readonly requestId: string | undefined
   readonly module: string | undefined
-  readonly asked: { userId: string | undefined; tenantId: string | undefined }
+  readonly whole: Request | undefined
+  user: string | undefined = undefined
+  tenant: string | undefined = undefined
 
-  constructor(requestId: string | undefined, module: string | undefined, asked: Request["asked"]) {
+  constructor(requestId: string | undefined, module: string | undefined, whole: Request | undefined) {
     this.requestId = requestId
     this.module = module
-    this.asked = asked
+    this.whole = whole
   }
 
   get userId(): string | undefined {
-    return this.asked.userId
+    return this.whole === undefined ? this.user : this.whole.user
   }
 
   get tenantId(): string | undefined {
-    return this.asked.tenantId
+    return this.whole === undefined ? this.tenant : this.whole.tenant
   }
 }
 
 const part = (context: RequestContext, module: string): RequestContext =>
   context instanceof Request
-    ? new Request(context.requestId, plain(module), context.asked)
+    ? new Request(context.requestId, plain(module), context.whole ?? context)
     : Object.freeze({ ...context, module: plain(module) })
 
 /** What may stand in a log line and a label: text of bounded length, without control characters that a terminal or a parser obeys. */

@@ -65,6 +65,9 @@ const processIds = fromCrypto()
 
 /** 32 random lower-case hex digits, never all zero: for request ids and the like. */
 export const hexId = (ids: IdGenerator): string => {
-  const [a, b, c, d] = [ids.next(), ids.next(), ids.next(), ids.next()]
+  const a = ids.next()
+  const b = ids.next()
+  const c = ids.next()
+  const d = ids.next()
   return hex32(a, b, c, (a | b | c | d) === 0 ? 1 : d)
 }

@@ -17,7 +17,7 @@ import type { SpanOptions } from "./Tracer.ts"
 /**
  * Opens a span in the tracer of a fiber, as `Effect.makeSpan` does, from inside `Effect.withFiber`; `undefined` where tracing is switched off.
  * Have the exit hook that ends it on the stack before: a fiber may be interrupted between any two steps. `startTime` is nanoseconds since the
- * epoch; see `moment`.
+ * epoch; see `time`.
  */
 export const openUnsafe = (
   fiber: Fiber.Fiber<unknown, unknown>,
@@ -28,13 +28,11 @@ export const openUnsafe = (
   fiber.cache.tracerEnabled ? begin(fiber.cache.tracer ?? EffectTracer.nativeTracer, fiber, name, options, startTime) : undefined
 
 /**
- * Two times of one moment: nanoseconds that never jump, for durations, and what to add to them for nanoseconds since the epoch. The end of
- * a span is its own `offset` plus a later monotonic reading, so that its duration is exact however the wall clock jumps.
+ * The time for spans: `clock.now` gives nanoseconds that never jump, for durations, and brings `clock.offset` up to date, which makes them
+ * nanoseconds since the epoch. The end of a span is its own offset plus a later monotonic reading, so that its duration is exact however
+ * the wall clock jumps.
  */
-export const moment = (clock: Clock): { readonly monotonic: bigint; readonly offset: bigint } => {
-  const monotonic = spanClock.now(clock)
-  return { monotonic, offset: spanClock.offset }
-}
+export const time: { readonly now: (clock: Clock) => bigint; readonly offset: bigint } = spanClock
 
 /** Ids and outgoing flag of a span, ready for a header. */
 export const contextOf = (span: EffectTracer.AnySpan): SpanContext => {

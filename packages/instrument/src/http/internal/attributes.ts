@@ -8,7 +8,8 @@ export const methodOf = (method: string): string => known.has(method) ? method :
 
 /** What is known of a request before it is answered, whichever server it came to. */
 export interface Request {
-  readonly method: string
+  /** The method as it was given. */
+  readonly given: string
   /** The request target. */
   readonly url: string
   /** By names in lower case. */
@@ -30,7 +31,7 @@ export const headerOf = (headers: Request["headers"], name: string): string | un
 export const describeRequest = (span: EffectTracer.Span, request: Request, method: string): void => {
   const { client, headers, protocol, scheme } = request
   span.attribute("http.request.method", method)
-  if (method === "_OTHER") span.attribute("http.request.method_original", printable(request.method.slice(0, maxMethodLength)))
+  if (method === "_OTHER") span.attribute("http.request.method_original", printable(request.given.slice(0, maxMethodLength)))
   span.attribute("url.path", pathOf(request.url))
   const query = queryNames(request.url)
   if (query !== undefined) span.attribute("url.query", query)

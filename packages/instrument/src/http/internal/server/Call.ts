@@ -12,11 +12,11 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import type { Request } from "../attributes.ts"
 import { line } from "./accessLog.ts"
 import { bytesOf, counted, countReceived, isStreamed, type Size, sizeOf, withHeaders } from "./bodies.ts"
 import { isLogged, withoutEffectsLine } from "./effects.ts"
 import { Exchange } from "./Exchange.ts"
-import { Incoming } from "./incoming.ts"
 import type { Authenticate } from "./Options.ts"
 import type { Server } from "./Server.ts"
 
@@ -48,31 +48,57 @@ export class Call extends Exchange {
   private exit: Exit.Exit<Response, unknown> | undefined = undefined
   /** Whether the request's scope will tell when all is sent. */
   private awaited = false
+  private announced = false
 
   constructor(server: Server, fiber: Fiber.Fiber<unknown, unknown>, request: HttpServerRequest.HttpServerRequest) {
-    super(server, fiber, new Incoming(request))
+    const source = request.source as NodeSource
+    const headers = headersOf(request, source)
+    super(server, fiber, request.method, request.url, headers, schemeOf(request, source))
     this.fiber = fiber
     this.original = request
     this.context = fiber.context
     this.logged = wantsLine(server, fiber)
-    cover(request.source)
-    if (request.headers["transfer-encoding"] !== undefined) this.received = countReceived(request.source)
+    cover(source)
+    if (headers["transfer-encoding"] !== undefined) this.received = countReceived(source)
+  }
+
+  get client(): string | undefined {
+    const { remoteAddress } = this.original
+    return remoteAddress._tag === "Some" ? remoteAddress.value : undefined
+  }
+
+  /** Node's requests say it, web ones do not. */
+  get protocol(): string | undefined {
+    const { httpVersion } = this.original.source as NodeSource
+    return httpVersion === "2.0" ? "2" : httpVersion
   }
 
   run<E, R>(app: App<E, R>, authenticate: Authenticate<HttpServerRequest.HttpServerRequest> | undefined): App<E, R> {
-    return Effect.withFiber((fiber) => {
-      this.arrive()
-      HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, (_request, response) => this.sending(response))
-      if (authenticate === undefined) return this.enter(app)
-      return named(authenticate, this.original, (identity) => {
-        Requests.identifyUnsafe(this.about, identity)
-        return this.enter(app)
-      })
+    const { fiber } = this
+    // Up to its route a request is not interruptible, and what follows may be done at once. Otherwise the exit hook has to be in place first.
+    return authenticate === undefined && isUninterruptible(fiber) ? this.enter(app) : Effect.withFiber(() => this.authenticated(app, authenticate))
+  }
+
+  private authenticated<E, R>(app: App<E, R>, authenticate: Authenticate<HttpServerRequest.HttpServerRequest> | undefined): App<E, R> {
+    if (authenticate === undefined) return this.enter(app)
+    this.announce()
+    return named(authenticate, this.original, (identity) => {
+      Requests.identifyUnsafe(this.about, identity)
+      return this.enter(app)
     })
+  }
+
+  /** Before anything can end the request. */
+  private announce(): void {
+    if (this.announced) return
+    this.announced = true
+    this.arrive()
+    HttpEffect.appendPreResponseHandlerUnsafe(this.fiber.context, (_request, response) => this.sending(response))
   }
 
   private enter<E, R>(app: App<E, R>): App<E, R> {
     const { fiber } = this
+    this.announce()
     // Left in place when the handler is done: sending the response and reporting its error still belong to the request.
     this.context = this.begin(fiber)
     fiber.setContext(this.context)
@@ -184,3 +210,25 @@ const aborter = (cause: Cause.Cause<unknown>): "client" | "server" | undefined =
   if (rest === undefined || !Cause.hasInterruptsOnly(rest)) return undefined
   return rest.reasons.some((reason) => reason.annotations.has(HttpServerError.ClientAbort.key)) ? "client" : "server"
 }
+
+/** What Node's requests have and web ones have not, by structure. */
+interface NodeSource {
+  readonly headers?: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  readonly httpVersion?: string
+  readonly httpVersionMajor?: number
+  readonly socket?: { readonly encrypted?: unknown }
+}
+
+/** Node's own where they stand for the request: Effect's copy costs more than all that is looked at here. */
+const headersOf = (request: HttpServerRequest.HttpServerRequest, source: NodeSource): Request["headers"] =>
+  source.httpVersionMajor === 1 && source.headers !== undefined && (request as { readonly headersOverride?: unknown }).headersOverride === undefined
+    ? source.headers
+    : request.headers
+
+/** Without making the whole URL, where there is a socket that knows. */
+const schemeOf = (request: HttpServerRequest.HttpServerRequest, { httpVersionMajor, socket }: NodeSource): "http" | "https" =>
+  request.protocol ?? (httpVersionMajor === 1 && socket !== undefined
+    ? socket.encrypted === true ? "https" : "http"
+    : request.originalUrl.startsWith("https:") ? "https" : "http")
+
+const isUninterruptible = (fiber: object): boolean => (fiber as { readonly interruptible?: unknown }).interruptible === false

@@ -1,11 +1,10 @@
-import { Baggage, IdGenerator, ObservabilityTracer, Propagation, Requests, Spans } from "@effect-observability/core"
+import { Baggage, type CounterHandle, IdGenerator, ObservabilityTracer, Propagation, RequestContext, Requests, Spans } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as EffectTracer from "effect/Tracer"
 import * as References from "effect/References"
-import { RequestContext } from "@effect-observability/core"
+import * as EffectTracer from "effect/Tracer"
 import { contentLength, describeRequest, headerOf, methodOf, type Request } from "../attributes.ts"
 import type { Server } from "./Server.ts"
 
@@ -16,10 +15,13 @@ const unmatched = "_unmatched"
  * One request and its answer, whichever server it came to: its id, its place in a trace, what is measured. `arrive`, `begin` (which may be
  * left out), then `finish`; a second call of that does nothing.
  */
-export class Exchange {
+export abstract class Exchange implements Request {
   readonly server: Server
-  readonly request: Request
   readonly method: string
+  readonly given: string
+  readonly url: string
+  readonly headers: Request["headers"]
+  readonly scheme: "http" | "https"
   readonly about: RequestContext
   span: EffectTracer.Span | undefined = undefined
   /** Of a body without a length: what came so far. */
@@ -27,42 +29,47 @@ export class Exchange {
   private readonly clock: Clock.Clock
   private readonly started: bigint
   private readonly offset: bigint
+  private active: ReadonlyArray<CounterHandle> = none
   private over = false
 
-  constructor(server: Server, fiber: Fiber.Fiber<unknown, unknown>, request: Request) {
+  abstract get client(): string | undefined
+  abstract get protocol(): string | undefined
+
+  constructor(server: Server, fiber: Fiber.Fiber<unknown, unknown>, method: string, url: string, headers: Request["headers"], scheme: "http" | "https") {
     this.server = server
-    this.request = request
-    this.method = methodOf(request.method)
+    this.given = method
+    this.method = methodOf(method)
+    this.url = url
+    this.headers = headers
+    this.scheme = scheme
     this.clock = fiber.getRef(Clock.Clock)
-    const { monotonic, offset } = Spans.moment(this.clock)
-    this.started = monotonic
-    this.offset = offset
-    const given = headerOf(request.headers, "x-request-id")
-    this.about = Requests.make({
-      requestId: Requests.isRequestId(given) ? given : IdGenerator.hexId(fiber.getRef(IdGenerator.IdGenerator)),
-      module: server.module
-    })
+    this.started = Spans.time.now(this.clock)
+    this.offset = Spans.time.offset
+    const id = headerOf(headers, "x-request-id")
+    this.about = Requests.makeUnsafe(Requests.isRequestId(id) ? id : IdGenerator.hexId(fiber.getRef(IdGenerator.IdGenerator)), server.module)
   }
 
   arrive(): void {
-    for (const handle of this.server.metrics.inFlight(this.method, this.request.scheme)) handle.incrementUnsafe(1)
+    this.active = this.server.metrics.inFlight(this.method, this.scheme)
+    for (let i = 0; i < this.active.length; i++) this.active[i]!.incrementUnsafe(1)
   }
 
   /** Opens the span; the context in which the request is to be answered. */
   begin(fiber: Fiber.Fiber<unknown, unknown>): Context.Context<never> {
     let context = Context.add(fiber.context, RequestContext, this.about)
-    const { baggage, span: remote } = this.server.rules().propagator.extract(new Carrier(this.request.headers))
+    const { baggage, span: remote } = this.server.incoming(this.headers)
     // Strangers must not speak for the program to those it calls.
     if (baggage.size > 0 && this.server.trustIncoming) context = Context.add(context, Baggage.Baggage, baggage)
+    const { tracer } = fiber.cache
     // Nobody would see the span, and there is no trace to pass on: the request id is all that is left to know it by.
-    if (remote === undefined && !ObservabilityTracer.isActive(fiber.getRef(EffectTracer.Tracer))) return context
+    if (remote === undefined && tracer !== undefined && !ObservabilityTracer.isActive(tracer)) return context
     const timed = fiber.getRef(References.TracerTimingEnabled)
     const span = Spans.openUnsafe(fiber, this.method, this.spanOptions(remote), timed ? this.started + this.offset : 0n)
     if (span === undefined) return context
     this.span = span
     Spans.belongTo(span, this.about)
     if (span.sampled) {
-      describeRequest(span, this.request, this.method)
+      describeRequest(span, this, this.method)
       span.attribute("env", this.server.env)
     }
     return Context.add(context, EffectTracer.ParentSpan, span)
@@ -81,19 +88,15 @@ export class Exchange {
     return span === undefined || span.traceId.length !== 32 ? undefined : Propagation.formatTraceparent(Spans.contextOf(span))
   }
 
-  get finished(): boolean {
-    return this.over
-  }
-
   /** Ends the span and counts the request; how long it took in seconds, `undefined` if that was done before. */
   finish(status: number, route: string | undefined, responseBytes: number | undefined, exit: Exit.Exit<unknown, unknown>): number | undefined {
     if (this.over) return undefined
     this.over = true
-    const { method, request, server, span } = this
-    for (const handle of server.metrics.inFlight(method, request.scheme)) handle.incrementUnsafe(-1)
+    const { active, server, span } = this
+    for (let i = 0; i < active.length; i++) active[i]!.incrementUnsafe(-1)
     const now = this.clock.monotonicTimeNanosUnsafe()
     const seconds = Number(now - this.started) / 1e9
-    const endpoint = server.metrics.endpoint(method, route ?? unmatched)
+    const endpoint = server.metrics.endpoint(this.method, route ?? unmatched)
     endpoint.record(status, seconds, this.requestBytes, responseBytes)
     if (span === undefined || span.status._tag === "Ended") return seconds
     Spans.rename(span, endpoint.spanName)
@@ -107,25 +110,12 @@ export class Exchange {
 
   /** Bytes of the request's body, 0 without one; `undefined` when they are not known. */
   get requestBytes(): number | undefined {
-    const { headers } = this.request
-    const announced = contentLength(headerOf(headers, "content-length"))
-    if (announced !== undefined) return announced
-    return this.received !== undefined ? this.received() : headers["transfer-encoding"] === undefined ? 0 : undefined
+    const { headers, received } = this
+    const announced = headers["content-length"]
+    if (announced !== undefined) return contentLength(headerOf(headers, "content-length"))
+    return received !== undefined ? received() : headers["transfer-encoding"] === undefined ? 0 : undefined
   }
 }
 
+const none: ReadonlyArray<CounterHandle> = []
 const rootOptions: EffectTracer.SpanOptionsNoTrace = { kind: "server", root: true }
-
-/** Headers as a map: their names are in lower case already, so that one look answers for each. */
-class Carrier {
-  readonly set = undefined
-  private readonly headers: Request["headers"]
-
-  constructor(headers: Request["headers"]) {
-    this.headers = headers
-  }
-
-  get(name: string): string | ReadonlyArray<string> | undefined {
-    return this.headers[name]
-  }
-}

@@ -1,4 +1,5 @@
-import { type MetricsRecorder, type PropagationRules, propagationRules, Redaction, type Telemetry } from "@effect-observability/core"
+import { type MetricsRecorder, propagationRules, type Propagator, Redaction, type Telemetry } from "@effect-observability/core"
+import type { Request } from "../attributes.ts"
 import { isIgnored } from "../paths.ts"
 import type { CommonOptions } from "./Options.ts"
 import { RouteMetrics } from "./RouteMetrics.ts"
@@ -10,6 +11,7 @@ export class Server {
   readonly accessLog: boolean | undefined
   readonly module: string | undefined
   private readonly telemetry: Telemetry["Service"]
+  private readonly carrier = new Carrier()
   private redactor: { readonly of: object; readonly use: Redaction.Redactor } | undefined
 
   constructor(telemetry: Telemetry["Service"], recorder: MetricsRecorder["Service"], options: CommonOptions) {
@@ -28,8 +30,13 @@ export class Server {
     return isIgnored(path, this.telemetry.settings().tracing.ignoredPaths)
   }
 
-  rules(): PropagationRules {
-    return propagationRules(this.telemetry.settings())
+  /** The trace and the baggage a request brought, in the formats of the settings. */
+  incoming(headers: Request["headers"]): Propagator.Incoming {
+    const { carrier } = this
+    carrier.headers = headers
+    const found = propagationRules(this.telemetry.settings()).propagator.extract(carrier)
+    carrier.headers = nothing
+    return found
   }
 
   /** A value as a log may keep it. */
@@ -37,5 +44,17 @@ export class Server {
     const { redaction } = this.telemetry.settings()
     if (this.redactor?.of !== redaction) this.redactor = { of: redaction, use: Redaction.make(redaction) }
     return this.redactor.use.value(name, value)
+  }
+}
+
+const nothing: Request["headers"] = {}
+
+/** Headers as a map: their names are in lower case already, so that one look answers for each. One is enough: it is read in one step. */
+class Carrier {
+  readonly set = undefined
+  headers: Request["headers"] = nothing
+
+  get(name: string): string | ReadonlyArray<string> | undefined {
+    return this.headers[name]
   }
 }

@@ -26,10 +26,10 @@ const levelOf = ({ abortedBy, status }: Answered): Severity =>
   abortedBy === "client" ? "Info" : status >= 500 ? "Error" : status >= 400 ? "Warn" : "Info"
 
 const fieldsOf = (exchange: Exchange, { abortedBy, responseBytes, route, seconds, status }: Answered): Record<string, unknown> => {
-  const { about, method, request, server, span } = exchange
+  const { about, client, headers, method, server, span, url } = exchange
   const fields: Record<string, unknown> = {
     "http.request.method": method,
-    "url.path": server.redacted("url.path", printable(pathOf(request.url)).slice(0, maxLength)),
+    "url.path": server.redacted("url.path", printable(pathOf(url)).slice(0, maxLength)),
     "http.response.status_code": status,
     duration_ms: Math.round(seconds * 1e6) / 1e3
   }
@@ -37,8 +37,8 @@ const fieldsOf = (exchange: Exchange, { abortedBy, responseBytes, route, seconds
   if (exchange.requestBytes !== undefined) fields["http.request.body.size"] = exchange.requestBytes
   if (responseBytes !== undefined) fields["http.response.body.size"] = responseBytes
   if (abortedBy !== undefined) fields["http.aborted_by"] = abortedBy
-  if (request.client !== undefined) fields["client.address"] = server.redacted("client.address", request.client)
-  const agent = headerOf(request.headers, "user-agent")
+  if (client !== undefined) fields["client.address"] = server.redacted("client.address", client)
+  const agent = headerOf(headers, "user-agent")
   if (agent !== undefined) fields["user_agent.original"] = server.redacted("user_agent.original", printable(agent.slice(0, maxLength)))
   if (about.requestId !== undefined) fields["request_id"] = server.redacted("request_id", about.requestId)
   if (about.userId !== undefined) fields["user_id"] = server.redacted("user_id", about.userId)

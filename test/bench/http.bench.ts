@@ -1,0 +1,188 @@
+import { EmbeddedServer } from "@effect-observability/postgres"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import { type ChildProcess, fork } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import * as Path from "node:path"
+import type { Bench } from "./Bench.ts"
+import { type Load, loadFile } from "./http/load.ts"
+import { type Start, serverFile, type Usage, type Variant } from "./http/server.ts"
+
+// F1: what metrics cost a server per request, F2: metrics and every span into PostgreSQL, both over the bare router and beside what people
+// use for it. Every server is a process of its own, so that processor time and memory are its alone; one of them works at a time, in an order
+// that turns, under as much load as 32 connections give. A sample is one round over all of them: differences and ratios are of neighbours in
+// time. The database of F2 shares the machine's processors with server and load, which the rate of F2 pays for.
+
+const seconds = 2
+/** One way of observing at rest before it is measured again: what it exports late belongs to it. */
+const settleMillis = 10_000
+
+interface Round {
+  /** Microseconds of the server's processor time per request. */
+  readonly cpu: number
+  readonly load: Load
+  readonly rss: number
+}
+
+interface Served {
+  readonly child: ChildProcess
+  readonly port: number
+}
+
+const next = <A>(child: ChildProcess): Promise<A> =>
+  new Promise((resolve, reject) => {
+    const gone = (code: number | null) => reject(new Error(`the process ended with ${code}`))
+    child.once("exit", gone)
+    child.once("message", (message) => {
+      child.off("exit", gone)
+      resolve(message as A)
+    })
+  })
+
+const serve = async (start: Start): Promise<Served> => {
+  const child = fork(serverFile, ["serve", JSON.stringify(start)], { execArgv: ["--conditions=source"] })
+  const { port } = await next<{ readonly port: number }>(child)
+  return { child, port }
+}
+
+const usage = (served: Served): Promise<Usage> => {
+  served.child.send("usage")
+  return next<Usage>(served.child)
+}
+
+/** What is measured together, and the state of it. */
+const group = (variants: ReadonlyArray<Variant>, target: (variant: Variant) => string) => {
+  const servers = new Map<Variant, Served>()
+  const rounds: Array<Map<Variant, Round>> = []
+  const drive = async (served: Served, duration: number): Promise<Load> =>
+    next<Load>(fork(loadFile, ["drive", `http://127.0.0.1:${served.port}/hello`, String(duration)]))
+  const exported = async (served: Served): Promise<Usage> => {
+    const until = Date.now() + settleMillis
+    for (;;) {
+      const used = await usage(served)
+      if (used.spans.waiting === 0 || Date.now() > until) return used
+      await new Promise((wake) => setTimeout(wake, 50))
+    }
+  }
+  const measure = async (variant: Variant): Promise<Round> => {
+    const served = servers.get(variant)!
+    const before = await usage(served)
+    const load = await drive(served, seconds)
+    const after = await exported(served)
+    const { dropped, offered, waiting } = after.spans
+    if (variant === "traced" && (dropped > 0 || waiting > 0 || offered - before.spans.offered !== load.requests)) {
+      throw new Error(`not every span was exported: ${load.requests} requests, ${JSON.stringify(before.spans)} to ${JSON.stringify(after.spans)}`)
+    }
+    return { cpu: (after.cpu - before.cpu) / load.requests, load, rss: after.rss }
+  }
+  return {
+    setup: async () => {
+      if (servers.size > 0) return
+      for (const variant of variants) servers.set(variant, await serve({ variant, target: target(variant) }))
+      for (const served of servers.values()) {
+        await drive(served, seconds)
+        await exported(served)
+      }
+    },
+    teardown: async () => {
+      for (const { child } of servers.values()) {
+        child.send("end")
+        await new Promise((resolve) => child.once("exit", resolve))
+      }
+      servers.clear()
+    },
+    /** The figure of the case's next sample; the first to ask for a round has it measured. */
+    figure: (of: (round: ReadonlyMap<Variant, Round>) => number) => {
+      let at = 0
+      return async () => {
+        if (at === rounds.length) {
+          const round = new Map<Variant, Round>()
+          const turned = variants.map((_, i) => variants[(i + at) % variants.length]!)
+          for (const variant of turned) round.set(variant, await measure(variant))
+          rounds.push(round)
+        }
+        return of(rounds[at++]!)
+      }
+    }
+  }
+}
+
+const over = (variant: Variant) => (round: ReadonlyMap<Variant, Round>) => round.get(variant)!.cpu - round.get("bare")!.cpu
+const times = (variant: Variant, of: (round: Round) => number) => (round: ReadonlyMap<Variant, Round>) => of(round.get(variant)!) / of(round.get("bare")!)
+
+const unit = "us/request over the bare router"
+const samples = 5
+
+const declare = (
+  bench: Bench,
+  name: string,
+  of: (round: ReadonlyMap<Variant, Round>) => number,
+  measured: ReturnType<typeof group>,
+  rest: Partial<Parameters<Bench["measure"]>[0]>
+): void => bench.measure({ name, unit, samples, setup: measured.setup, teardown: measured.teardown, run: measured.figure(of), budget: "value", ...rest })
+
+export default (bench: Bench): void => {
+  const metrics = group(["bare", "metrics", "prom", "prom-gen"], () => "")
+  declare(bench, "F1", over("metrics"), metrics, { must: 2.5, moonshot: 1.3 })
+  declare(bench, "F1.p99", times("metrics", ({ load }) => load.p99), metrics, { unit: "of the bare router's", must: 1.25, moonshot: 1.1 })
+  declare(bench, "F1.rss", times("metrics", ({ rss }) => rss), metrics, { unit: "of the bare router's", must: 1.25, moonshot: 1.1 })
+  declare(bench, "F1.prom-client", over("prom"), metrics, {})
+  declare(bench, "F1.prom-client.gen", over("prom-gen"), metrics, {})
+  declare(bench, "F1.bare", (round) => round.get("bare")!.cpu, metrics, { unit: "us/request" })
+
+  const sinks = { database: "", collector: "" }
+  const traced = group(["bare", "traced", "otel"], (variant) => variant === "traced" ? sinks.database : sinks.collector)
+  const parts = startSinks(sinks)
+  const all = {
+    ...traced,
+    setup: async () => {
+      await parts.start()
+      await traced.setup()
+    },
+    teardown: async () => {
+      await traced.teardown()
+      await parts.stop()
+    }
+  }
+  declare(bench, "F2", over("traced"), all, { must: 9, moonshot: 5 })
+  declare(bench, "F2.rate", times("traced", ({ load }) => load.perSecond), all, { unit: "of the bare router's", better: "higher", must: 0.65, moonshot: 0.8 })
+  declare(bench, "F2.p99", times("traced", ({ load }) => load.p99), all, { unit: "of the bare router's" })
+  declare(bench, "F2.rss", times("traced", ({ rss }) => rss), all, { unit: "of the bare router's" })
+  declare(bench, "F2.otel", over("otel"), all, {})
+  declare(bench, "F2.otel.rate", times("otel", ({ load }) => load.perSecond), all, { unit: "of the bare router's", better: "higher" })
+  declare(bench, "F2.bare", (round) => round.get("bare")!.cpu, all, { unit: "us/request" })
+}
+
+/** A PostgreSQL, and a collector that takes everything and keeps nothing. */
+const startSinks = (sinks: { database: string; collector: string }) => {
+  let stop: (() => Promise<void>) | undefined
+  return {
+    start: async () => {
+      if (stop !== undefined) return
+      const scope = Effect.runSync(Scope.make())
+      const dir = Fs.mkdtempSync(Path.join(tmpdir(), "obs-http-bench-"))
+      const { url } = await Effect.runPromise(Scope.provide(EmbeddedServer.start({ dir }), scope))
+      sinks.database = Redacted.value(url)
+      const collector = Http.createServer((request, response) => {
+        request.resume().on("end", () => response.writeHead(200, { "content-type": "application/x-protobuf" }).end())
+      })
+      await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve))
+      sinks.collector = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/v1/traces`
+      stop = async () => {
+        await Effect.runPromise(Scope.close(scope, Exit.void))
+        Fs.rmSync(dir, { recursive: true, force: true })
+        await new Promise((resolve) => collector.close(resolve))
+      }
+    },
+    stop: async () => {
+      const ending = stop
+      stop = undefined
+      await ending?.()
+    }
+  }
+}
