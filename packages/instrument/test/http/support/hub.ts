@@ -54,6 +54,19 @@ export const makeHub = (options: HubOptions = {}) => {
       const family = store?.family("http_requests_total")
       return Object.fromEntries((family?.series ?? []).map((one) => [one.labelValues.join(" "), family!.value(one)]))
     },
+    /** The sums of a histogram, by its label values. */
+    sums: (name: string): Record<string, number> => {
+      const sums: Record<string, number> = {}
+      for (const { series, value } of read()) {
+        if (series.startsWith(`${name} `)) sums[series.slice(name.length + 1)] = (sums[series.slice(name.length + 1)] ?? 0) + value
+      }
+      return sums
+    },
+    /** The values of a counter, by its label values. */
+    totals: (name: string): Record<string, number> => {
+      const family = store?.family(name)
+      return Object.fromEntries((family?.series ?? []).map((one) => [one.labelValues.join(" "), family!.value(one)]))
+    },
     /** Requests that count as being answered. */
     inFlight: (): number => {
       const family = store?.family("http_requests_in_flight")

@@ -1,5 +1,5 @@
 import type { Requests as Identities } from "@effect-observability/core"
-import { Requests, Spans } from "@effect-observability/core"
+import { Requests } from "@effect-observability/core"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,21 +16,13 @@ import type { Request } from "../attributes.ts"
 import { line } from "./accessLog.ts"
 import { bytesOf, counted, countReceived, isStreamed, type Size, sizeOf, withHeaders } from "./bodies.ts"
 import { isLogged, withoutEffectsLine } from "./effects.ts"
-import { Exchange } from "./Exchange.ts"
+import { answered, Exchange } from "./Exchange.ts"
+import { cover } from "./mark.ts"
 import type { Authenticate } from "./Options.ts"
 import type { Server } from "./Server.ts"
 
 type Response = HttpServerResponse
 type App<E, R> = Effect.Effect<Response, E, R>
-
-/** The mark of a request that is observed: another middleware on its way leaves it alone. */
-const mark = Symbol.for("@effect-observability/instrument/observed")
-
-export const isCovered = (request: { readonly source: object }): boolean => mark in request.source
-
-export const cover = (source: object): void => {
-  ;(source as { [mark]?: true })[mark] = true
-}
 
 export const wantsLine = (server: Server, fiber: Fiber.Fiber<unknown, unknown>): boolean => server.accessLog ?? isLogged(fiber)
 
@@ -190,10 +182,6 @@ const named = <Request, A, E, R>(
     return then({})
   }
 }
-
-/** A server span fails only for 5xx (OpenTelemetry semantic conventions, HTTP spans: status). */
-const answered = (status: number): Exit.Exit<unknown, unknown> =>
-  status >= 500 ? Spans.failedStatus(String(status), `HTTP ${status}`) : Exit.void
 
 /** `begun` says that the response was on its way when it failed: its status then tells nothing about its end. */
 const failed = (cause: Cause.Cause<unknown>, status: number, begun: boolean): Exit.Exit<unknown, unknown> => {

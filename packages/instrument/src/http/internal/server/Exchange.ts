@@ -1,7 +1,7 @@
 import { Baggage, type CounterHandle, IdGenerator, ObservabilityTracer, Propagation, RequestContext, Requests, Spans } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as References from "effect/References"
 import * as EffectTracer from "effect/Tracer"
@@ -119,3 +119,7 @@ export abstract class Exchange implements Request {
 
 const none: ReadonlyArray<CounterHandle> = []
 const rootOptions: EffectTracer.SpanOptionsNoTrace = { kind: "server", root: true }
+
+/** A server span fails only for 5xx (OpenTelemetry semantic conventions, HTTP spans: status). */
+export const answered = (status: number): Exit.Exit<unknown, unknown> =>
+  status >= 500 ? Spans.failedStatus(String(status), `HTTP ${status}`) : Exit.void
