@@ -34,6 +34,12 @@ export const openUnsafe = (
  */
 export const time: { readonly now: (clock: Clock) => bigint; readonly offset: bigint } = spanClock
 
+/** `time` for code that is not called for every request: both numbers of one moment. */
+export const moment = (clock: Clock): { readonly monotonic: bigint; readonly offset: bigint } => {
+  const monotonic = spanClock.now(clock)
+  return { monotonic, offset: spanClock.offset }
+}
+
 /** Ids and outgoing flag of a span, ready for a header. */
 export const contextOf = (span: EffectTracer.AnySpan): SpanContext => {
   const trace = traceOf(span)
