@@ -38,7 +38,8 @@ export const packages: Readonly<Record<string, PackageRule>> = {
       "@effect-observability/sentry",
       "@effect-observability/datadog",
       "@effect-observability/clickhouse"
-    ]
+    ],
+    inFolder: { "generate/": ["@grafana/grafana-foundation-sdk"], "cli/": ["@effect/platform-node", "node:"] }
   }
 }
 

@@ -1,5 +1,6 @@
 // The words of a program
 export * as MetricDefinition from "./metrics/MetricDefinition.ts"
+export { canonicalNumber } from "./metrics/canonicalNumber.ts"
 export * as Label from "./metrics/Label.ts"
 export type { MetricType } from "./metrics/MetricDefinition.ts"
 export { type CounterHandle, type GaugeHandle, MetricsRecorder, type ObserverHandle } from "./metrics/MetricsRecorder.ts"

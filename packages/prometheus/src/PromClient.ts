@@ -1,9 +1,9 @@
-import type { MetricFamily, MetricStore, Series } from "@effect-observability/core"
+import { canonicalNumber, type MetricFamily, type MetricStore, type Series } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Metric, Registry } from "prom-client"
 import { type Answer, isOpenMetrics, membersOf, nameIn, type Registered, type Value } from "./internal/promClient.ts"
-import { canonical, type FamilyType, sampleNames } from "./internal/text.ts"
+import { type FamilyType, sampleNames } from "./internal/text.ts"
 import { type EncodingOptions, exposedName, quantilesOf, typeOf, usableLabels } from "./PrometheusEncoding.ts"
 
 /** One of our families as prom-client wants a metric: it asks for the values whenever it renders. */
@@ -77,13 +77,13 @@ const valuesOf = (name: string, family: MetricFamily, series: Series, labels: Re
     let count = 0
     const buckets = [...definition.buckets!, Infinity].map((bound, i): Value => ({
       metricName: `${name}_bucket`,
-      labels: { ...labels, le: canonical(bound) },
+      labels: { ...labels, le: canonicalNumber(bound) },
       value: count += family.bucket(series, i)
     }))
     return [...buckets, ...ends()]
   }
   if (definition.type === "summary") {
-    const quantiles = quantilesOf(family).map((q): Value => ({ labels: { ...labels, quantile: canonical(q) }, value: family.quantile(series, q) }))
+    const quantiles = quantilesOf(family).map((q): Value => ({ labels: { ...labels, quantile: canonicalNumber(q) }, value: family.quantile(series, q) }))
     return [...quantiles, ...ends()]
   }
   return [{ labels, value: family.value(series) }]

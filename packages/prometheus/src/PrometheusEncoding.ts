@@ -1,6 +1,6 @@
-import type { Exemplar, MetricDefinition, MetricFamily, Series } from "@effect-observability/core"
+import { canonicalNumber, type Exemplar, type MetricDefinition, type MetricFamily, type Series } from "@effect-observability/core"
 import type { FamilyHead, OpenFamily, PageFamilies } from "./internal/PageFamilies.ts"
-import { canonical, contentTypes, escapeLabel, isLabelName, number } from "./internal/text.ts"
+import { contentTypes, escapeLabel, isLabelName, number } from "./internal/text.ts"
 
 /** Content type of the text format (Prometheus exposition formats, "Text-based format"). */
 export const contentType = contentTypes.text
@@ -111,8 +111,8 @@ class FamilyText {
     this.constants = constants.filter(([label]) => !labelNames.includes(label))
     this.quantiles = this.head.type === "summary" ? quantilesOf(family) : []
     this.ends = this.head.type === "histogram"
-      ? [...buckets ?? [], Infinity].map((bound) => `le="${canonical(bound)}"} `)
-      : this.quantiles.map((quantile) => `quantile="${canonical(quantile)}"} `)
+      ? [...buckets ?? [], Infinity].map((bound) => `le="${canonicalNumber(bound)}"} `)
+      : this.quantiles.map((quantile) => `quantile="${canonicalNumber(quantile)}"} `)
   }
 
   /** `{a="x",b="y"}` of the series at position `i`; absent labels are left out. */

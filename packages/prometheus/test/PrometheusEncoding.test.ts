@@ -1,8 +1,7 @@
-import { type Exemplar, MetricDefinition, type MetricFamily, type Series } from "@effect-observability/core"
+import { canonicalNumber, type Exemplar, MetricDefinition, type MetricFamily, type Series } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
 import { PrometheusEncoding } from "../src/index.ts"
 import { PageFamilies } from "../src/internal/PageFamilies.ts"
-import { canonical } from "../src/internal/text.ts"
 import { parseOpenMetrics } from "./support/parseOpenMetrics.ts"
 
 /** A family whose series can come and go, as a store may let them. */
@@ -144,5 +143,5 @@ describe("canonical numbers", () => {
     [0.0001, "0.0001"], [0.00001, "1e-05"], [1e21, "1e+21"], [5e-324, "5e-324"], [1.7976931348623157e308, "1.7976931348623157e+308"],
     [123.456, "123.456"], [Infinity, "+Inf"], [-Infinity, "-Inf"], [NaN, "NaN"]
   ]
-  for (const [value, text] of cases) it(text, () => assert.strictEqual(canonical(value), text))
+  for (const [value, text] of cases) it(text, () => assert.strictEqual(canonicalNumber(value), text))
 })

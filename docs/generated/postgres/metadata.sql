@@ -1,0 +1,86 @@
+-- Generated from the metric definitions: change those, not this file.
+set standard_conforming_strings = on;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('http_requests_total', 'counter', 'Total number of HTTP requests', '', '["method","path","status"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('http_request_duration_seconds', 'histogram', 'HTTP request duration in seconds', 'seconds', '["method","path"]'::jsonb, '[0.01,0.05,0.1,0.5,1,2.5,5,10]'::jsonb, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('http_request_size_bytes', 'histogram', 'HTTP request body size in bytes', 'bytes', '["method","path"]'::jsonb, '[100,1000,10000,100000,1000000,10000000]'::jsonb, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('http_response_size_bytes', 'histogram', 'HTTP response body size in bytes', 'bytes', '["method","path"]'::jsonb, '[100,1000,10000,100000,1000000,10000000]'::jsonb, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('db_connections', 'gauge', 'Number of database connections', '', '["pool_name","state"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('db_operation_duration_seconds', 'histogram', 'Database operation duration in seconds', 'seconds', '["operation","table"]'::jsonb, '[0.001,0.005,0.01,0.05,0.1,0.5,1]'::jsonb, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('db_errors_total', 'counter', 'Total number of failed database operations', '', '["operation","error_type"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('cache_hits_total', 'counter', 'Total number of cache hits', '', '["cache_name"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('cache_misses_total', 'counter', 'Total number of cache misses', '', '["cache_name"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('cache_operation_duration_seconds', 'histogram', 'Cache operation duration in seconds', 'seconds', '["operation"]'::jsonb, '[0.001,0.005,0.01,0.05,0.1,0.5,1]'::jsonb, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('message_published_total', 'counter', 'Total number of published messages', '', '["topic"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('message_consumed_total', 'counter', 'Total number of messages delivered to a consumer', '', '["topic","consumer_group"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('message_processed_total', 'counter', 'Total number of processed messages', '', '["topic","consumer_group"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('message_processing_duration_seconds', 'histogram', 'Message processing duration in seconds', 'seconds', '["topic"]'::jsonb, '[0.01,0.05,0.1,0.5,1,2.5,5,10]'::jsonb, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('errors_total', 'counter', 'Total number of errors, by class, level and type; one however many boundaries it crossed', '', '["class","level","error_type"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('span_duration_seconds', 'histogram', 'Span duration in seconds, by operation, kind and status; of all spans of these operations, sampled or not', 'seconds', '["operation","kind","status"]'::jsonb, '[0.001,0.005,0.01,0.05,0.1,0.5,1,2.5,5,10]'::jsonb, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_metrics_processing_seconds', 'histogram', 'Metrics processing duration: from a batch''s first attempt to its acknowledgement', 'seconds', '["backend"]'::jsonb, '[0.001,0.005,0.01,0.05,0.1,0.5,1,5]'::jsonb, null, 1)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_dropped_metrics_total', 'counter', 'Number of dropped metric frames, spans, errors and log lines, by backend, signal and reason', '', '["backend","signal","reason"]'::jsonb, null, null, 100)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_exported_total', 'counter', 'Number of metric frames, spans, errors and log lines a backend acknowledged', '', '["backend","signal"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_queue_items', 'gauge', 'Metric frames, spans, errors and log lines waiting for a backend, in flight included', '', '["backend","signal"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_queue_age_seconds', 'gauge', 'Age of the oldest item waiting for a backend', 'seconds', '["backend","signal"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_rejected_records_total', 'counter', 'Records refused or repaired by the metric store, by reason', '', '["reason"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_cardinality_overflow_total', 'counter', 'Records that found no series of their own and went into a metric''s overflow series, by metric', '', '["metric"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_ledger_imbalance_total', 'counter', 'Times the books of a queue did not balance; above zero it is a bug in effect-observability', '', '["backend","signal"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_spans_sampled_out_total', 'counter', 'Spans that ended and were not kept, by decision of the sampler', '', '[]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_spans_held', 'gauge', 'Spans waiting until it is decided whether their trace is kept', '', '[]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_traces_decided_early_total', 'counter', 'Traces decided before their first span ended, because a bound was reached', '', '["reason"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_series', 'gauge', 'Series held by the metric store', '', '[]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;

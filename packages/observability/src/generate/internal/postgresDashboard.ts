@@ -1,0 +1,119 @@
+import type { MetricDefinition } from "@effect-observability/core"
+import type { Builder, Dataquery } from "@grafana/grafana-foundation-sdk/cog"
+import { type Dashboard, DatasourceVariableBuilder } from "@grafana/grafana-foundation-sdk/dashboard"
+import { areasOf, dashboard, type Figure, leadingLabel, type Target, unitOf } from "./panels.ts"
+import type { Vocabulary } from "./promql.ts"
+
+type Definition = MetricDefinition.MetricDefinition
+
+/** Grafana's own PostgreSQL data source; its query model is not part of the Foundation SDK. */
+export const postgresType = "grafana-postgresql-datasource"
+
+interface SqlQuery extends Dataquery {
+  readonly refId: string
+  readonly datasource: { readonly type: string; readonly uid: string }
+  readonly editorMode: "code"
+  readonly format: "time_series" | "table"
+  readonly rawQuery: true
+  readonly rawSql: string
+}
+
+/** A `Dataquery` of the PostgreSQL data source, in the shape the SDK's builders take. */
+class SqlTarget implements Builder<Dataquery> {
+  private readonly refId: string
+  private readonly sql: string
+
+  constructor(refId: string, sql: string) {
+    this.refId = refId
+    this.sql = sql
+  }
+
+  build(): Dataquery {
+    const query: Omit<SqlQuery, "_implementsDataqueryVariant"> = {
+      refId: this.refId,
+      datasource: { type: postgresType, uid: "${datasource}" },
+      editorMode: "code",
+      format: "time_series",
+      rawQuery: true,
+      rawSql: this.sql
+    }
+    return query as SqlQuery
+  }
+}
+
+export const postgresDashboard = (words: Vocabulary, title: string, schema: string): Dashboard =>
+  dashboard({
+    title: `${title} (PostgreSQL)`,
+    uid: "effect-observability-postgres",
+    tags: ["effect-observability", "generated"],
+    datasource: postgresType,
+    variables: [new DatasourceVariableBuilder("datasource").label("Data source").type(postgresType)],
+    rows: areasOf(words.definitions.values()).map(([area, definitions]) => [area, definitions.map((one) => figureOf(one, schema))])
+  })
+
+const figureOf = (definition: Definition, schema: string): Figure => {
+  const of = (sql: string, perSecond = false, what = ""): Figure => ({
+    title: `${definition.name}${what}`,
+    description: definition.help,
+    unit: unitOf(definition, perSecond),
+    targets: [new SqlTarget("A", sql)] satisfies ReadonlyArray<Target>
+  })
+  switch (definition.type) {
+    case "counter":
+      return of(scalarSql(definition, schema, "sum(value) / extract(epoch from interval '$__interval')"), true, " per second")
+    case "gauge":
+      return of(scalarSql(definition, schema, "max(value)"))
+    case "upDownCounter":
+      return of(lastSql(definition, schema))
+    case "histogram":
+      return of(quantileSql(definition, schema))
+    case "summary":
+      return of(scalarSql(definition, schema, "sum(value) / extract(epoch from interval '$__interval')"), true, ": sum per second")
+  }
+}
+
+const bin = "date_bin(interval '$__interval', timestamp, 'epoch')"
+const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
+
+/** Rows of one metric within the shown time: a function, so that only the days it must are read. */
+const rows = (definition: Definition, schema: string, of: "metrics" | "histograms"): string =>
+  `"${schema}".${of}_range(${text(definition.name)}, $__timeFrom(), $__timeTo())`
+
+const legendSql = (definition: Definition): string => {
+  const label = leadingLabel(definition)
+  return label === undefined ? text(definition.name) : `coalesce(labels ->> ${text(label)}, '')`
+}
+
+const scalarSql = (definition: Definition, schema: string, figure: string): string =>
+  `select ${bin} as time, ${legendSql(definition)} as metric, ${figure} as value
+from ${rows(definition, schema, "metrics")}
+group by 1, 2
+order by 1`
+
+/** The newest value of each series in a bin, then added up. */
+const lastSql = (definition: Definition, schema: string): string =>
+  `select time, metric, sum(value) as value
+from (
+  select distinct on (1, 2, labels) ${bin} as time, ${legendSql(definition)} as metric, labels, value
+  from ${rows(definition, schema, "metrics")}
+  order by 1, 2, labels, timestamp desc) newest
+group by 1, 2
+order by 1`
+
+/** Quantiles as Prometheus computes them: linear within the bucket that holds the rank. */
+const quantileSql = (definition: Definition, schema: string): string =>
+  `with counted as (
+  select ${bin} as time, u.i::int as i, u.bound, sum(u.n)::float8 as n
+  from ${rows(definition, schema, "histograms")}
+  cross join lateral unnest(buckets, bounds || 'Infinity'::float8) with ordinality as u(n, bound, i)
+  group by 1, 2, 3
+), ranked as (
+  select time, i, bound, n, coalesce(lag(bound) over w, least(0, bound)) as lower,
+    sum(n) over w as upto, sum(n) over (partition by time) as total
+  from counted window w as (partition by time order by i)
+)
+select distinct on (time, q) time, 'p' || (q * 100)::float8 as metric,
+  case when bound = 'Infinity' then lower else lower + (bound - lower) * (q * total - (upto - n)) / n end as value
+from ranked cross join (values (0.5), (0.95), (0.99)) as asked(q)
+where n > 0 and upto >= q * total
+order by time, q, i`

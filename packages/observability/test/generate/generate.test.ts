@@ -1,0 +1,104 @@
+import * as Yaml from "effect/encoding/Yaml"
+import { AlertRule, MetricDefinition } from "effect-observability"
+import { Generate, type GenerateOptions } from "effect-observability/generate"
+import { assert, describe, it } from "vitest"
+import { structuralProblems } from "./dashboards.ts"
+import { promqlProblems } from "./promql.ts"
+import { definitions, own, rules } from "./support.ts"
+
+const options: GenerateOptions = { definitions: own, rules, prefix: "shop" }
+const files = new Map(Generate.files(options).map(({ content, path }) => [path, content]))
+const known = { definitions, prefix: "shop_" }
+
+const parsed = (path: string): any => Yaml.parse(files.get(path)!)
+
+describe("what is generated", () => {
+  it("is the same every time", () => {
+    assert.deepStrictEqual(Generate.files(options), [...files].map(([path, content]) => ({ path, content })))
+  })
+
+  it("has a runbook for each alert, and an alert for each runbook", () => {
+    const alerts = parsed("prometheus/alerts.yml").groups[0].rules
+    assert.sameMembers(alerts.map(({ alert }: any) => `runbooks/${alert}.md`), [...files.keys()].filter((path) => path.startsWith("runbooks/")))
+    for (const { annotations } of alerts) assert.isTrue(files.has(annotations.runbook_url), annotations.runbook_url)
+  })
+
+  it("asks only for metrics and labels that exist, in expressions that parse", () => {
+    const expressions = [
+      ...["prometheus/alerts.yml", "prometheus/figures.yml", "prometheus/standard-names.yml"].flatMap((path) =>
+        parsed(path).groups.flatMap((group: any) => group.rules.map(({ expr }: any) => expr as string))
+      ),
+      ...JSON.parse(files.get("grafana/prometheus.json")!).panels.flatMap((panel: any) => (panel.targets ?? []).map(({ expr }: any) => expr as string))
+    ]
+    assert.isAbove(expressions.length, 100)
+    assert.deepStrictEqual(expressions.flatMap((expr) => promqlProblems(expr, known)), [])
+  })
+
+  it("has dashboards whose every key, id, place, unit and data source is right", () => {
+    for (const path of ["grafana/prometheus.json", "grafana/postgres.json"]) {
+      assert.deepStrictEqual(structuralProblems(JSON.parse(files.get(path)!)), [], path)
+      const titles = JSON.parse(files.get(path)!).panels.map(({ title }: any) => title as string)
+      for (const { name } of definitions) assert.isTrue(titles.some((title: string) => title.startsWith(name)), `${path}: no panel of ${name}`)
+    }
+  })
+
+  it("lists every metric once, in tables that hold", () => {
+    const lines = files.get("metrics.md")!.split("\n").filter((line) => line.startsWith("| `"))
+    assert.strictEqual(lines.length, definitions.length)
+    for (const line of lines) assert.strictEqual(line.replaceAll(String.raw`\|`, "").split("|").length, 7, line)
+  })
+})
+
+describe("the checks bite", () => {
+  it("on expressions", () => {
+    for (const [expr, says] of [
+      ["sum(rate(shop_orders_placed[5m]))", /shop_orders_placed/],
+      ["sum by (chanel) (rate(shop_orders_placed_total[5m]))", /chanel/],
+      ["shop_queue_depth{qeue=\"x\"}", /qeue/],
+      ["sum(rate(shop_orders_placed_total[5m])", /parse/],
+      ["histogram_quantile(0.9, rate(shop_queue_depth_bucket[5m]))", /shop_queue_depth_bucket/],
+      ["obs_series > 1 ad obs_series", /parse/]
+    ] as const) assert.match(promqlProblems(expr, known).join("\n"), says)
+  })
+
+  it("on dashboards", () => {
+    const dashboard = JSON.parse(files.get("grafana/prometheus.json")!)
+    const panel = () => structuredClone(dashboard.panels[1])
+    for (const [change, says] of [
+      [(d: any) => d.panels.push(panel()), /id 2 is there twice/],
+      [(d: any) => (d.panels[1].gridPos.x = 20), /does not fit|overlaps/],
+      [(d: any) => (d.panels[1].gridPos.y = 0), /overlaps/],
+      [(d: any) => (d.panels[1].fieldConfig.defaults.unit = "furlong"), /furlong/],
+      [(d: any) => (d.panels[1].targets[0].datasource.uid = "abc"), /datasource/],
+      [(d: any) => (d.panels[1].tittle = "x"), /tittle/],
+      [(d: any) => delete d.panels[1].targets, /targets/],
+      [(d: any) => (d.templating.list = []), /datasource/]
+    ] as const) {
+      const changed = structuredClone(dashboard)
+      change(changed)
+      assert.match(structuralProblems(changed).join("\n"), says)
+    }
+  })
+})
+
+describe("what cannot be generated is said", () => {
+  const gauge = MetricDefinition.gauge("depth", { help: "", labelNames: ["queue"] })
+  const histogram = MetricDefinition.histogram("took_seconds", { help: "", buckets: [1, 2] })
+  const rule = (input: Omit<AlertRule.AlertRuleInput, "name">) => ({ definitions: [gauge, histogram], rules: [AlertRule.make({ name: "R", ...input })] })
+  const cases: ReadonlyArray<readonly [GenerateOptions, RegExp]> = [
+    [rule({ metric: "dept", last: true, above: 1 }), /rule "R": metric "dept" is not defined/],
+    [rule({ metric: "depth", groupBy: ["que"], last: true, above: 1 }), /no label "que": it has queue/],
+    [rule({ metric: "depth", labels: { x: "1" }, last: true, above: 1 }), /no label "x"/],
+    [rule({ metric: "depth", increase: "5 minutes", above: 1 }), /a gauge has no increase: use one of last, absent/],
+    [rule({ metric: "took_seconds", last: true, above: 1 }), /a histogram has no last/],
+    [rule({ metric: "took_seconds", quantile: 0.99, above: 2 }), /no bucket above 2/],
+    [rule({ metric: "took_seconds", burnRate: { objective: 0.9, bad: { above: 1.5 } } }), /no bucket bound 1\.5: use one of 1, 2/],
+    [rule({ metric: "depth", last: true, above: 1, inhibitedBy: ["Nobody"] }), /inhibitedBy names "Nobody"/],
+    [{ rules: [rules[0]!, rules[0]!], definitions: own }, /rule "OrdersStopped" is there twice/],
+    [{ definitions: [gauge, MetricDefinition.counter("depth", { help: "" })] }, /"depth" is there twice, as gauge and as counter/],
+    [{ schema: "x\"; drop schema public" }, /schema: /],
+    [{ metadataTable: "pg_x" }, /metadataTable: /],
+    [{ prefix: "1a" }, /prefix: /]
+  ]
+  for (const [given, says] of cases) it(String(says), () => assert.throws(() => Generate.files(given), says))
+})

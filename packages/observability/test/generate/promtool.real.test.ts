@@ -1,0 +1,86 @@
+import { spawnSync } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Generate } from "effect-observability/generate"
+import * as Yaml from "effect/encoding/Yaml"
+import { afterAll, assert, describe, it } from "vitest"
+import { own, rules } from "./support.ts"
+
+// Debian's promtool reads what is generated, and the generated tests notice what is changed in the generated rules.
+
+const dir = mkdtempSync(join(tmpdir(), "obs-promtool-"))
+mkdirSync(join(dir, "tests"))
+afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+const files = new Map(Generate.files({ definitions: own, rules }).map(({ content, path }) => [path, content]))
+const alerts = files.get("prometheus/alerts.yml")!
+const groups: any = Yaml.parse(alerts)
+
+const promtool = (...args: ReadonlyArray<string>) => {
+  const { error, status, stderr, stdout } = spawnSync("promtool", args, { cwd: dir, encoding: "utf8" })
+  if (error !== undefined) throw new Error(`promtool (Debian's package prometheus) is needed: ${error.message}`)
+  return { status, output: `${stdout}${stderr}` }
+}
+
+interface Mutant {
+  readonly what: string
+  readonly rule: any
+}
+
+/** One change each, to a number that is compared with, a window, a comparison, or a waiting time. */
+const mutants = (rule: any): ReadonlyArray<Mutant> => {
+  const found: Array<Mutant> = []
+  const { expr } = rule
+  const swap = (at: number, before: string, after: string) =>
+    found.push({ what: `${rule.alert}: ${before} -> ${after} at ${at}`, rule: { ...rule, expr: expr.slice(0, at) + after + expr.slice(at + before.length) } })
+  for (const match of expr.matchAll(/(>=|<=|==|>|<) (-?[0-9.]+)/g)) {
+    const [whole, comparison, limit] = match
+    const other = comparison === ">" ? [">=", "<"] : comparison === ">=" ? [">", "<"] : comparison === "<" ? ["<=", ">"] : comparison === "<=" ? ["<", ">"] : [">"]
+    for (const one of other) swap(match.index, whole, `${one} ${limit}`)
+    for (const factor of Number(limit) === 0 ? [] : [0.5, 0.9, 1.1, 2]) swap(match.index, whole, `${comparison} ${Number((Number(limit) * factor).toPrecision(12))}`)
+    if (Number(limit) === 0) swap(match.index, whole, `${comparison} 1`)
+  }
+  for (const match of expr.matchAll(/\[([0-9]+)([smhd])\]/g)) {
+    const seconds = Number(match[1]) * { s: 1, m: 60, h: 3_600, d: 86_400 }[match[2] as "s" | "m" | "h" | "d"]
+    for (const factor of [0.5, 2]) swap(match.index, match[0], `[${seconds * factor}s]`)
+  }
+  for (const field of ["for", "keep_firing_for"]) {
+    if (rule[field] === undefined) continue
+    const seconds = Number.parseInt(rule[field], 10) * (rule[field].endsWith("m") ? 60 : rule[field].endsWith("h") ? 3_600 : 1)
+    for (const factor of [0.5, 2]) found.push({ what: `${rule.alert}: ${field} x ${factor}`, rule: { ...rule, [field]: `${seconds * factor}s` } })
+  }
+  return found
+}
+
+/** JSON is YAML. */
+const caught = ({ rule }: Mutant): boolean => {
+  const tests: any = Yaml.parse(files.get(`prometheus/tests/${rule.alert}.yml`)!)
+  writeFileSync(join(dir, "mutant.yml"), JSON.stringify({ groups: [{ name: "mutant", rules: [rule] }] }))
+  writeFileSync(join(dir, "mutant.test.yml"), JSON.stringify({ ...tests, rule_files: ["mutant.yml"] }))
+  return promtool("test", "rules", "mutant.test.yml").status !== 0
+}
+
+describe("promtool", () => {
+  for (const [path, content] of files) if (path.startsWith("prometheus/")) writeFileSync(join(dir, path.slice("prometheus/".length)), content)
+
+  it("accepts every rule file", () => {
+    const { output, status } = promtool("check", "rules", "alerts.yml", "figures.yml", "standard-names.yml")
+    assert.strictEqual(status, 0, output)
+  })
+
+  it("agrees with the generated tests about when each alert fires", () => {
+    const { output, status } = promtool("test", "rules", ...[...files.keys()].filter((path) => path.startsWith("prometheus/tests/")).map((path) => path.slice("prometheus/".length)))
+    assert.strictEqual(status, 0, output)
+  })
+
+  it("notices at least 95 % of changed thresholds, windows, comparisons and waiting times", () => {
+    const all = groups.groups[0].rules.flatMap(mutants) as ReadonlyArray<Mutant>
+    assert.isAbove(all.length, 150)
+    // Not because the tests fail anyway.
+    assert.deepStrictEqual(groups.groups[0].rules.filter((rule: any) => caught({ what: "", rule })).map(({ alert }: any) => alert), [])
+    const survived = all.filter((mutant) => !caught(mutant)).map(({ what }) => what)
+    console.log(`${all.length - survived.length} of ${all.length} changes noticed${survived.map((one) => `\n  not: ${one}`).join("")}`)
+    assert.isAtMost(survived.length / all.length, 0.05, survived.join("\n"))
+  }, 900_000)
+})
