@@ -32,6 +32,8 @@ export { layerNoop } from "./hub/TelemetryLive.ts"
 
 // What a backend is made of
 export type * from "./errors/ErrorData.ts"
+export type { ErrorClassifier, ErrorStrategy, ErrorSubject, ErrorVerdict } from "./errors/ErrorPolicy.ts"
+export * as ErrorPolicy from "./errors/ErrorPolicy.ts"
 export type * from "./logs/LogData.ts"
 export type * from "./metrics/MetricFrame.ts"
 export { merge as mergeFrames, weigh as weighFrame } from "./metrics/MetricFrame.ts"

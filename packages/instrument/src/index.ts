@@ -1,3 +1,5 @@
+export * as Errors from "./errors/Errors.ts"
+export * as HttpErrors from "./errors/HttpErrors.ts"
 export * as HttpClientInstrumentation from "./http/HttpClientInstrumentation.ts"
 export * as HttpInstrumentation from "./http/HttpInstrumentation.ts"
 export * as HttpMetrics from "./http/HttpMetrics.ts"

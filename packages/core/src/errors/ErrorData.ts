@@ -45,6 +45,10 @@ export interface ErrorData {
   readonly handled: boolean
   /** The last log lines of the same trace, request or fiber, oldest first. */
   readonly breadcrumbs: ReadonlyArray<LogData>
+  /** How many more of this fingerprint it stands for, that were held back because there were too many; absent for none. */
+  readonly repeats?: number
+  /** Whether somebody is to be called; absent for no. */
+  readonly alert?: boolean
 }
 
 export type ErrorKind = "failure" | "defect"

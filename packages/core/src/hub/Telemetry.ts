@@ -1,10 +1,13 @@
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ConfigurationError, ObservabilitySettings } from "../config/ObservabilityConfig.ts"
 import type { ErrorData } from "../errors/ErrorData.ts"
+import type { ErrorVerdict } from "../errors/ErrorPolicy.ts"
 import type { LogData } from "../logs/LogData.ts"
 import type { MetricDefinition, MetricDefinitionError } from "../metrics/MetricDefinition.ts"
 import type { MetricFrame } from "../metrics/MetricFrame.ts"
@@ -80,6 +83,23 @@ export interface Listener {
   readonly report: () => ComponentReport
 }
 
+export interface ReportOptions {
+  /** Default `true`: the program goes on after it. */
+  readonly handled?: boolean | undefined
+  /** Kept with the error; plain values as on a span. */
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined
+  /** A verdict for when neither the policy nor the error says otherwise. */
+  readonly fallback?: ErrorVerdict | undefined
+}
+
+/** An occurrence and what the policy says about it. */
+export interface ReportedError {
+  readonly errorId: string
+  readonly verdict: ErrorVerdict & Required<Pick<ErrorVerdict, "errorClass" | "level" | "strategy">>
+  /** What listeners are told now; `undefined` when they were told before. */
+  readonly data: ErrorData | undefined
+}
+
 /** What one backend takes of the spans that are kept. */
 export interface SpanSelection {
   /** Whether a span is wanted; the others are counted as `filtered`. One that throws lets nothing through (`filter_defect`). */
@@ -140,6 +160,13 @@ export class Telemetry extends Context.Service<Telemetry, {
     readonly exporter: Exporter<LogData>
     readonly policy?: Partial<Policy<LogData>>
   }) => Effect.Effect<BatchProcessor<LogData>, never, Scope.Scope>
+  /**
+   * Reports what failed in a cause where the fiber stands, as Effect's `ErrorReporter` would; the same occurrence only once. Gives its id
+   * and what the policy says about it; `undefined` when nothing failed (it was interrupted), or the error is to be ignored. Never throws.
+   */
+  readonly reportUnsafe: (cause: Cause.Cause<unknown>, fiber: Fiber.Fiber<unknown, unknown>, options?: ReportOptions) => ReportedError | undefined
+  /** The id under which a cause is reported or will be; `undefined` when nothing failed. */
+  readonly errorIdUnsafe: (cause: Cause.Cause<unknown>, fiber: Fiber.Fiber<unknown, unknown>) => string | undefined
   /**
    * Hands an error to the listeners, for sources beside Effect's `ErrorReporter`. Secrets are taken out of it first. Never throws, never
    * waits.

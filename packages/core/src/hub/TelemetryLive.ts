@@ -102,6 +102,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
           Effect.sync(() => {
             // The last to listen gets what was held; its own queue drains after this.
             if (listeners.spans.length === 1 && listeners.spans[0] === listener) effectTracer.release()
+            if (listener.onError !== undefined) events.sweep(true)
             if (listener.onSpan !== undefined) {
               for (const span of effectTracer.unfinished(clock.currentTimeNanosUnsafe())) listeners.span(listener, span)
             }
@@ -146,6 +147,9 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget, goesOn }),
       exportErrors: Pipes.exportErrors({ settings: () => settings, self, budget, goesOn }),
       exportLogs: Pipes.exportLogs({ settings: () => settings, self, budget, goesOn }),
+      reportUnsafe: (cause, fiber, options = {}) =>
+        events.report({ ...options, handled: options.handled ?? true, cause, fiber, time: clock.currentTimeNanosUnsafe() }),
+      errorIdUnsafe: (cause, fiber) => events.errorId(cause, fiber),
       recordErrorUnsafe: (error) => events.recordError(error),
       recordLogUnsafe: (line) => events.recordLog(line),
       listensTo: (signal) => listeners[signal].length > 0,
@@ -169,7 +173,9 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       }
     }
 
-    yield* Effect.forkScoped(housekeeping(store))
+    yield* Effect.forkScoped(housekeeping(store, () => events.sweep()))
+    // When the backends have left already there is nobody to tell: they take what is held back first, see `register`.
+    yield* Effect.addFinalizer(() => Effect.sync(() => events.sweep(true)))
 
     const onEnd: Parameters<typeof Spans.make>[0]["onEnd"] = (span) => {
       for (const listener of listeners.spans) listeners.span(listener, span)

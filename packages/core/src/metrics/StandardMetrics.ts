@@ -110,6 +110,9 @@ export const Exported = M.counter("obs_exported_total", {
   help: "Number of metric frames, spans, errors and log lines a backend acknowledged",
   labelNames: ["backend", "signal"]
 })
+export const ErrorRepeats = M.counter("obs_error_repeats_total", {
+  help: "Number of errors that were counted and not reported, because there were too many of their fingerprint"
+})
 export const QueueItems = M.gauge("obs_queue_items", {
   help: "Metric frames, spans, errors and log lines waiting for a backend, in flight included",
   labelNames: ["backend", "signal"]
@@ -162,6 +165,7 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   MetricsProcessingDuration,
   DroppedMetrics,
   Exported,
+  ErrorRepeats,
   QueueItems,
   QueueAge,
   RejectedRecords,

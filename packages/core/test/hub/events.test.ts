@@ -1,14 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Console, Data, Effect, ErrorReporter, Exit, Fiber, Layer, Logger, Result, Scope } from "effect"
 import {
-  type BatchProcessor, Diagnostics, type ErrorData, Exporter, Ledger, type LogData, Memory, MemoryBackend, ObservabilityConfig, quietly, Requests,
+  type BatchProcessor, Diagnostics, type ErrorData, ErrorPolicy, Exporter, Ledger, type LogData, Memory, MemoryBackend, ObservabilityConfig, quietly, Requests,
   settings, Telemetry
 } from "../../src/index.ts"
 
 class Declined extends Data.TaggedError("Declined")<{ readonly message: string; readonly cause?: unknown }> {}
 
 const mute: Console.Console = { ...globalThis.console, log: () => {}, error: () => {} }
-const silent = Layer.succeed(Console.Console, mute)
+/** No output, and no lines but those the test logs. */
+const silent = Layer.mergeAll(Layer.succeed(Console.Console, mute), ErrorPolicy.layer({ log: false }))
 
 /** A backend for errors and log lines over the pipes of the hub. */
 const backend = (errors: Array<ErrorData>, logs: Array<LogData>, answer: Effect.Effect<void, Exporter.ExportError> = Effect.void) =>
@@ -262,7 +263,7 @@ describe("errors and logs in the hub", () => {
       assert.deepStrictEqual(reports, ["seen twice"])
       assert.deepStrictEqual((yield* memory.logs).map((line) => line.message), ["both"])
       assert.deepStrictEqual((yield* memory.errors).map((one) => one.message), ["seen twice"])
-    }).pipe(Effect.provide(Memory.layer()), Effect.provide(mine))
+    }).pipe(Effect.provide(Memory.layer()), Effect.provide([mine, ErrorPolicy.layer({ log: false })]))
   })
 
   it.effect("lines of a fiber, a request and a trace do not mix", () =>

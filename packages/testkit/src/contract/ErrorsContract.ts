@@ -1,5 +1,6 @@
 import type { ErrorData } from "@effect-observability/core"
 import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -35,10 +36,13 @@ const law = (name: string, check: (probe: Probe) => Steps): Law<ErrorsProbe> => 
 /** Runs an effect as a request's edge does, and gives what the backend holds of it. */
 const reported = (probe: Probe, text: string, effect: Effect.Effect<unknown, unknown>) =>
   Effect.gen(function*() {
-    yield* effect.pipe(Effect.withErrorReporting, Effect.exit)
+    // The terminal is no place for what the laws break.
+    yield* effect.pipe(Effect.withErrorReporting, Effect.exit, Effect.updateService(Console.Console, muted))
     yield* probe.settle
     return yield* probe.withText(text)
   })
+
+const muted = (outer: Console.Console): Console.Console => ({ ...outer, log: () => {}, error: () => {} })
 
 const only = (all: ReadonlyArray<KeptError>): Effect.Effect<KeptError, LawBroken> =>
   all.length === 1 ? Effect.succeed(all[0]!) : Effect.fail(new LawBroken({ message: `expected one error, got ${all.length}: [${all.map((one) => one.message).join(", ")}]` }))

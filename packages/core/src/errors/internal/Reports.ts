@@ -7,20 +7,29 @@ import type { LogData } from "../../logs/LogData.ts"
 import { hexId, IdGenerator } from "../../tracing/IdGenerator.ts"
 import { isTraceId } from "../../tracing/Propagation.ts"
 import type { Values } from "../../tracing/internal/values.ts"
-import type { ErrorClass, ErrorData, ErrorKind, ErrorLevel } from "../ErrorData.ts"
-import { fingerprint } from "./fingerprint.ts"
-import { causesOf, type Failed, failuresOf } from "./unravel.ts"
+import type { ErrorData } from "../ErrorData.ts"
+import { ErrorPolicy, type ErrorSubject, type ErrorVerdict } from "../ErrorPolicy.ts"
+import { fingerprint, hash } from "./fingerprint.ts"
+import { judge, type Verdict } from "./judge.ts"
+import { causesOf, type Failed, failuresOf, typeOf } from "./unravel.ts"
 
 /** Spans that are named. */
 const maxSpans = 32
 
+/** Where a fiber works: what tells two occurrences of one object apart. */
+interface Place {
+  readonly traceId: string | undefined
+  readonly requestId: string | undefined
+}
+
 /** What is known of one occurrence. */
-interface Known {
+interface Known extends Place {
   readonly errorId: string
-  /** The trace or request it was seen in. */
-  readonly place: string
   reported: boolean
 }
+
+/** Occurrences that are remembered of one object. */
+const maxKnown = 16
 
 /** What there is to say about an error besides what it says itself. */
 export interface Report {
@@ -30,6 +39,16 @@ export interface Report {
   readonly time: bigint
   readonly handled: boolean
   readonly attributes?: Readonly<Record<string, unknown>> | undefined
+  /** What whoever reports it thinks of it, where neither the policy nor the error says otherwise. */
+  readonly fallback?: ErrorVerdict | undefined
+}
+
+/** An occurrence and what is to become of it. */
+export interface Occurrence {
+  readonly errorId: string
+  readonly verdict: Verdict
+  /** What to hand on; `undefined` when it was reported before. */
+  readonly data: ErrorData | undefined
 }
 
 export interface ReportsOptions {
@@ -41,7 +60,7 @@ export interface ReportsOptions {
 export class Reports {
   private readonly options: ReportsOptions
   /** By error object or, of what is no object, by the reason that holds it. */
-  private readonly known = new WeakMap<object, Known>()
+  private readonly known = new WeakMap<object, Array<Known>>()
 
   constructor(options: ReportsOptions) {
     this.options = options
@@ -49,42 +68,43 @@ export class Reports {
 
   /** The id of what failed in a cause, drawn when it is first asked for; `undefined` when nothing failed: it was only interrupted. */
   idOf(cause: Cause.Cause<unknown>, fiber: Fiber.Fiber<unknown, unknown>): string | undefined {
-    const main = mainOf(failuresOf(cause))
+    const main = mainOf(failuresOf(cause).filter((one) => !isIgnored(one.error)))
     return main === undefined ? undefined : this.knownOf(main, fiber).errorId
   }
 
-  /** The occurrence, or `undefined` when there is nothing new to report. Never throws. */
-  make(report: Report): ErrorData | undefined {
+  /** The occurrence, or `undefined` when nothing failed or is to be ignored. Never throws. */
+  make(report: Report): Occurrence | undefined {
     const { fiber } = report
-    const all = failuresOf(report.cause)
-    const fresh = all.filter((one) => !isIgnored(one.error) && !this.knownOf(one, fiber).reported)
-    const main = mainOf(fresh)
+    const all = failuresOf(report.cause).filter((one) => !isIgnored(one.error))
+    const fresh = all.filter((one) => !this.knownOf(one, fiber).reported)
+    const main = mainOf(fresh) ?? mainOf(all)
     if (main === undefined) return undefined
+    const { errorId } = this.knownOf(main, fiber)
+    const verdict = judge(fiber.getRef(ErrorPolicy), subjectOf(main, this.options.values()), report.fallback)
     // All failures of one cause are one occurrence: whoever reports a part of it again reports the same.
     for (const one of all) this.knownOf(one, fiber).reported = true
-    return this.data(report, main, [main, ...all.filter((one) => one !== main)])
+    if (verdict.strategy === "ignore") return undefined
+    return { errorId, verdict, data: fresh.length === 0 ? undefined : this.data(report, errorId, verdict, main, [main, ...all.filter((one) => one !== main)]) }
   }
 
-  private data({ attributes, fiber, handled, time }: Report, main: Failed, all: ReadonlyArray<Failed>): ErrorData {
+  private data({ attributes, fiber, handled, time }: Report, errorId: string, verdict: Verdict, main: Failed, all: ReadonlyArray<Failed>): ErrorData {
     const values = this.options.values()
     const causes = causesOf(all, values)
     const { message, stack, type } = causes[0]!
-    const kind: ErrorKind = main.defect ? "defect" : "failure"
-    const errorClass = classOf(kind, type)
     const span = fiber.cache.span
     const traceId = span !== undefined && isTraceId(span.traceId) ? span.traceId : undefined
     const { module, requestId, tenantId, userId } = fiber.getRef(RequestContext)
     return {
-      errorId: this.knownOf(main, fiber).errorId,
+      errorId,
       time,
-      kind,
-      errorClass,
-      level: levelOf(main.error) ?? (errorClass === "business" ? "warn" : "error"),
+      kind: main.defect ? "defect" : "failure",
+      errorClass: verdict.errorClass,
+      level: verdict.level,
       errorType: type,
       message,
       stack,
       causes,
-      fingerprint: fingerprint(type, message, stack),
+      fingerprint: verdict.fingerprint === undefined ? fingerprint(type, message, stack) : hash(verdict.fingerprint),
       spanNames: namesOf(span, values),
       traceId,
       spanId: traceId === undefined ? undefined : span!.spanId,
@@ -98,33 +118,49 @@ export class Reports {
         ...values.record(attributes, values.limits.attributeCount)
       })),
       handled,
-      breadcrumbs: this.options.breadcrumbs(fiber)
+      breadcrumbs: this.options.breadcrumbs(fiber),
+      ...(verdict.strategy === "alert" ? { alert: true } : {})
     }
   }
 
   /**
-   * What is known of an occurrence. The same object in another trace or request is another occurrence: some programs fail with a constant.
+   * What is known of an occurrence. The same object in another request or trace is another one: some programs fail with a constant, others
+   * share a failure between requests.
    */
   private knownOf({ error, reason }: Failed, fiber: Fiber.Fiber<unknown, unknown>): Known {
-    const byReason = this.known.get(reason)
-    if (byReason !== undefined) return byReason
-    const place = placeOf(fiber)
+    const place = placeIn(fiber)
     const key = typeof error === "object" && error !== null ? error : reason
-    let known = this.known.get(key)
-    if (known === undefined || known.place !== place) {
-      known = { errorId: hexId(fiber.getRef(IdGenerator)), place, reported: false }
-      this.known.set(key, known)
+    const all = this.known.get(key)
+    const found = all?.find((one) => isSame(one, place))
+    if (found !== undefined) return found
+    const known = { ...place, errorId: hexId(fiber.getRef(IdGenerator)), reported: false }
+    if (all === undefined) this.known.set(key, [known])
+    else {
+      if (all.length >= maxKnown) all.shift()
+      all.push(known)
     }
-    this.known.set(reason, known)
     return known
   }
 }
 
+const placeIn = (fiber: Fiber.Fiber<unknown, unknown>): Place => {
+  const span = fiber.cache.span
+  return { traceId: span !== undefined && isTraceId(span.traceId) ? span.traceId : undefined, requestId: fiber.getRef(RequestContext).requestId }
+}
+
+/** Whether an occurrence is what is seen here. On its way out an error leaves its trace; it does not come into another one. */
+const isSame = (known: Known, { requestId, traceId }: Place): boolean => {
+  if (requestId !== undefined && known.requestId !== undefined) return requestId === known.requestId
+  return traceId === undefined || traceId === known.traceId
+}
+
 /** The trace or the request a fiber works for; `""` for neither. */
 export const placeOf = (fiber: Fiber.Fiber<unknown, unknown>): string => {
-  const span = fiber.cache.span
-  return span !== undefined && isTraceId(span.traceId) ? span.traceId : fiber.getRef(RequestContext).requestId ?? ""
+  const { requestId, traceId } = placeIn(fiber)
+  return traceId ?? requestId ?? ""
 }
+
+const subjectOf = ({ defect, error }: Failed, values: Values): ErrorSubject => ({ error, kind: defect ? "defect" : "failure", errorType: typeOf(error, values) })
 
 /** A bug before an expected failure: it is the one to mend. */
 const mainOf = (failures: ReadonlyArray<Failed>): Failed | undefined => failures.find((one) => one.defect) ?? failures[0]
@@ -153,20 +189,3 @@ const attributesOf = (error: unknown): Readonly<Record<string, unknown>> | undef
     return undefined
   }
 }
-
-/** The level that the error itself asks for (`ErrorReporter.severity`). */
-const levelOf = (error: unknown): ErrorLevel | undefined => {
-  if (typeof error !== "object" || error === null) return undefined
-  try {
-    return ErrorReporter.severity in error ? levels[ErrorReporter.getSeverity(error)] : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const levels: Readonly<Record<string, ErrorLevel>> = { Fatal: "fatal", Error: "error", Warn: "warn", Info: "info", Debug: "debug", Trace: "debug" }
-
-/** Bugs and what the program stands on are the system's; other typed errors are words of the domain. */
-const classOf = (kind: ErrorKind, type: string): ErrorClass => kind === "defect" || infrastructure.test(type) ? "system" : "business"
-
-const infrastructure = /^(Error|TypeError|RangeError|SyntaxError|ReferenceError|EvalError|URIError|AggregateError|UnknownError|string|number|object|Object|unknown)$|(Sql|Platform|System|Socket|HttpClient|HttpServer|Request|Response|Timeout|Connection|Network|Config|Redis|Kafka|Export|Worker|Rpc|Dns|Tls|ExceededCapacity|Persistence|Cluster)\w*(Error|Exception)$|(Timeout|Connection|Unavailable)\w*$/

@@ -51,6 +51,9 @@ export const causesOf = (failures: ReadonlyArray<Failed>, values: Values): Reado
   return out
 }
 
+/** The type of an error alone. */
+export const typeOf = (error: unknown, values: Values): string => typeName(describe(error, values).type)
+
 /** `(FiberFailure) X`, as older Effects throw it, is an X. */
 const typeName = (type: string): string => type.startsWith("(FiberFailure) ") ? type.slice(15) || "Error" : type
 

@@ -1,13 +1,20 @@
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as ErrorReporter from "effect/ErrorReporter"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import type * as EffectTracer from "effect/Tracer"
 import type { ObservabilitySettings } from "../../config/ObservabilityConfig.ts"
+import { ErrorPolicy } from "../../errors/ErrorPolicy.ts"
+import type { Verdict } from "../../errors/internal/judge.ts"
 import type { ErrorData } from "../../errors/ErrorData.ts"
-import { placeOf, Reports } from "../../errors/internal/Reports.ts"
+import { type Occurrence, placeOf, type Report, Reports } from "../../errors/internal/Reports.ts"
+import { Repeats } from "../../errors/internal/Repeats.ts"
 import { scrubError } from "../../errors/internal/scrub.ts"
 import { lineOf } from "../../logs/internal/Lines.ts"
 import { Recent } from "../../logs/internal/Recent.ts"
+import { speak } from "../../logs/internal/speak.ts"
 import { scrubLog } from "../../logs/internal/scrub.ts"
 import type { LogData } from "../../logs/LogData.ts"
 import type { Registry } from "../../metrics/internal/Registry.ts"
@@ -33,6 +40,7 @@ export class Events {
   private readonly hub: Hub
   private readonly recent = new Recent(rememberedLines)
   private readonly reports: Reports
+  private readonly repeats = new Repeats((error) => this.hub.listeners.error(error))
 
   constructor(hub: Hub) {
     this.hub = hub
@@ -42,15 +50,61 @@ export class Events {
   /** Takes what Effect reports at its boundaries: HTTP and RPC servers, `Effect.withErrorReporting`. */
   readonly reporter: ErrorReporter.ErrorReporter = {
     "~effect/ErrorReporter": "~effect/ErrorReporter",
-    report: ({ cause, fiber, timestamp }) => {
-      try {
-        if (!this.hub.settings().enabled || fiber.getRef(OwnWork)) return
-        const error = this.reports.make({ cause, fiber, time: timestamp, handled: false })
-        if (error !== undefined) this.tell(error, fiber)
-      } catch {
-        // Who reports an error must not get another one for it.
-      }
+    report: ({ cause, fiber, timestamp }) => void this.report({ cause, fiber, time: timestamp, handled: false })
+  }
+
+  /** Reports what failed in a cause, once; `undefined` when nothing did, or it is to be ignored. */
+  report(report: Report): Occurrence | undefined {
+    try {
+      const { fiber } = report
+      if (!this.hub.settings().enabled || fiber.getRef(OwnWork)) return undefined
+      const occurrence = this.reports.make(report)
+      if (occurrence?.data !== undefined) this.occur(occurrence.data, report, occurrence.verdict)
+      return occurrence
+    } catch {
+      // Who reports an error must not get another one for it.
+      return undefined
     }
+  }
+
+  /** The id under which a cause is or will be reported. */
+  errorId(cause: Cause.Cause<unknown>, fiber: Fiber.Fiber<unknown, unknown>): string | undefined {
+    try {
+      return this.reports.idOf(cause, fiber)
+    } catch {
+      return undefined
+    }
+  }
+
+  private occur(error: ErrorData, { fiber }: Report, { strategy }: Verdict): void {
+    this.count(error)
+    mark(fiber.cache.span, error)
+    if (strategy === "count") return
+    const { log, maxRepeats, window } = fiber.getRef(ErrorPolicy)
+    const passed = this.repeats.pass(error, this.now(), maxRepeats, window)
+    if (passed === undefined) {
+      this.hub.store.increment(StandardMetrics.ErrorRepeats, 1, {})
+      return
+    }
+    if (log) {
+      speak(fiber, this.hub.clock, {
+        logLevel: logLevels[error.level],
+        message: error.message === "" ? error.errorType : `${error.errorType}: ${error.message}`,
+        // An expected failure needs no stack to be understood.
+        cause: error.level === "error" || error.level === "fatal" ? Cause.fail(withoutSecrets(error)) : Cause.empty,
+        annotations: { error_id: error.errorId }
+      })
+    }
+    this.hub.listeners.error(passed)
+  }
+
+  /** Tells of errors that were held back, when their time is over or the hub closes. */
+  sweep(all = false): void {
+    this.repeats.sweep(this.now(), all)
+  }
+
+  private now(): number {
+    return Number(this.hub.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
   /** Takes every line that is logged. */
@@ -70,7 +124,7 @@ export class Events {
 
   recordError(error: ErrorData): void {
     try {
-      if (this.hub.settings().enabled) this.tell(scrubError(error, this.hub.values()), undefined)
+      if (this.hub.settings().enabled) this.recorded(scrubError(error, this.hub.values()))
     } catch {
       // As above.
     }
@@ -84,15 +138,33 @@ export class Events {
     }
   }
 
-  private tell(error: ErrorData, fiber: Fiber.Fiber<unknown, unknown> | undefined): void {
-    const { listeners, store } = this.hub
-    const { errorClass, errorId, errorType, level } = error
-    store.increment(StandardMetrics.Errors, 1, { class: errorClass, level, error_type: errorType })
-    const span = fiber?.cache.span
-    if (span?._tag === "Span") span.attribute("error.id", errorId)
-    listeners.error(error)
+  private recorded(error: ErrorData): void {
+    this.count(error)
+    this.hub.listeners.error(error)
+  }
+
+  private count({ errorClass, errorType, level }: ErrorData): void {
+    this.hub.store.increment(StandardMetrics.Errors, 1, { class: errorClass, level, error_type: errorType })
   }
 }
+
+/** Writes the id on the span the error was reported in and on the first one of this process, which is a request's own. */
+const mark = (span: EffectTracer.AnySpan | undefined, { errorId }: ErrorData): void => {
+  let outermost: EffectTracer.Span | undefined
+  for (let one = span, depth = 0; one?._tag === "Span" && depth < 100; one = Option.getOrUndefined(one.parent), depth++) outermost = one
+  if (span?._tag === "Span") span.attribute("error.id", errorId)
+  if (outermost !== undefined && outermost !== span) outermost.attribute("error.id", errorId)
+}
+
+/** The error for loggers: what it says, without the secrets in it. */
+const withoutSecrets = ({ errorType, message, stack }: ErrorData): Error => {
+  const shown = new Error(message)
+  shown.name = errorType
+  shown.stack = stack ?? `${errorType}: ${message}`
+  return shown
+}
+
+const logLevels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error", fatal: "Fatal" } as const
 
 /** Lines and errors of one trace, one request or, outside of both, one fiber belong together. */
 const keyOf = (fiber: Fiber.Fiber<unknown, unknown>): string => placeOf(fiber) || `fiber ${fiber.id}`

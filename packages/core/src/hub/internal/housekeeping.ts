@@ -5,8 +5,8 @@ import { quietly } from "../quietly.ts"
 /** How many passes make a window of the cardinality report: it is logged at most once a minute. */
 const passesPerReport = 4
 
-/** What the store needs done now and then; runs as long as the hub. */
-export const housekeeping = (store: Registry): Effect.Effect<never> => {
+/** What the store and others need done now and then; runs as long as the hub. */
+export const housekeeping = (store: Registry, also: () => void): Effect.Effect<never> => {
   let passes = 0
   const report = Effect.suspend(() => {
     if (++passes % passesPerReport !== 0) return Effect.void
@@ -15,6 +15,7 @@ export const housekeeping = (store: Registry): Effect.Effect<never> => {
   })
   /** The program runs between the turns of a pass. */
   const pass = Effect.suspend(() => {
+    also()
     const turns = store.maintain()
     const turn: Effect.Effect<void> = Effect.suspend(() => turns.next().done === true ? Effect.void : Effect.andThen(Effect.yieldNow, turn))
     return Effect.andThen(turn, report)

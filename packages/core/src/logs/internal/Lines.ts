@@ -25,11 +25,13 @@ export const lineOf = (
   const annotations = fiber.getRef(References.CurrentLogAnnotations)
   const { module, requestId, tenantId, userId } = fiber.getRef(RequestContext)
   const failed = cause.reasons.length > 0
+  const { error_id: told, ...rest } = annotations
+  const named = typeof told === "string" && isTraceId(told)
   return {
     time,
     level: levelName(logLevel),
     message: textOf(message, values),
-    attributes: new Map(Object.entries(values.record(annotations, values.limits.attributeCount))),
+    attributes: new Map(Object.entries(values.record(named ? rest : annotations, values.limits.attributeCount))),
     traceId: traced ? span.traceId : undefined,
     spanId: traced ? span.spanId : undefined,
     traceFlags: traced && isPropagated(span) ? 1 : 0,
@@ -37,7 +39,7 @@ export const lineOf = (
     userId,
     tenantId,
     module,
-    errorId: failed ? errorId(cause, fiber) : undefined,
+    errorId: named ? told : failed ? errorId(cause, fiber) : undefined,
     logSpans: fiber.getRef(References.CurrentLogSpans).map(([name, began]) => ({ name: values.text(name, 256), millis: date.getTime() - began })),
     cause: failed ? values.text(prettyOf(cause), maxCause) : undefined
   }
