@@ -75,6 +75,8 @@ export const makeHub = (options: HubOptions = {}) => {
     /** The single values of a histogram, by method and path. */
     values: (metric: HttpMetric, method: string, path: string): ReadonlyArray<number> =>
       read().filter((one) => one.series === `${metric.name} ${method} ${path}`).map((one) => one.value),
+    /** Every series, as its name and label values. */
+    all: (): ReadonlyArray<string> => (store?.families() ?? []).flatMap((family) => family.series.map(nameOf)),
     /** Every series of the HTTP metrics, as its name and label values. */
     series: (): ReadonlyArray<string> =>
       (store?.families() ?? []).filter((family) => family.definition.name.startsWith("http_")).flatMap((family) => family.series.map(nameOf))
