@@ -1,6 +1,8 @@
 import { Baggage, MetricsRecorder, RequestContext, Requests, Telemetry } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Headers from "effect/http/Headers"
 import * as Layer from "effect/Layer"
 import * as RpcClient from "effect/rpc/RpcClient"
 import type { RpcGroup } from "effect/rpc/RpcGroup"
@@ -73,21 +75,20 @@ export const observe = <C extends object>(group: RpcGroup<any>) => (client: C): 
     })
   })
 
-/** A call is an effect, or a stream for procedures that stream. */
+/** A call is an effect, or a stream for procedures that stream: that one is measured until it ends. */
 const called = (measure: Measure, tag: string, result: unknown): unknown => {
-  if (Effect.isEffect(result)) return sending(measure(tag, result))
+  if (Effect.isEffect(result)) return Effect.withFiber((fiber) => Effect.provideService(measure(tag, result), RpcClient.CurrentHeaders, outgoing(fiber)))
   if (!Stream.isStream(result)) return result
-  // Measured by an effect that lasts as long as the stream.
-  return Stream.unwrap(sending(Effect.contextWith((context: Context.Context<never>) =>
-    Effect.map(measure.begin(tag), (end) => Stream.provideContext(Stream.onExit(result as Stream.Stream<unknown, unknown>, end), context)))))
+  return Stream.unwrap(Effect.withFiber((fiber) =>
+    Effect.map(measure.begin(tag), (end) => Stream.provideService(Stream.onExit(result, end), RpcClient.CurrentHeaders, outgoing(fiber)))))
 }
 
-const sending = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) => {
-    const headers: Record<string, string> = {}
-    const { requestId } = fiber.getRef(RequestContext)
-    if (requestId !== undefined) headers["x-request-id"] = requestId
-    const baggage = Baggage.toHeader(fiber.getRef(Baggage.Baggage))
-    if (baggage !== "") headers["baggage"] = baggage
-    return RpcClient.withHeaders(self, headers)
-  })
+/** What goes along with every message of this fiber, and what is known of the request at hand. */
+const outgoing = (fiber: Fiber.Fiber<unknown, unknown>): Headers.Headers => {
+  const headers: Record<string, string> = { ...fiber.getRef(RpcClient.CurrentHeaders) }
+  const { requestId } = fiber.getRef(RequestContext)
+  if (requestId !== undefined) headers["x-request-id"] ??= requestId
+  const baggage = Baggage.toHeader(fiber.getRef(Baggage.Baggage))
+  if (baggage !== "") headers["baggage"] ??= baggage
+  return Headers.fromInput(headers)
+}
