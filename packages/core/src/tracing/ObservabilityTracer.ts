@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import type * as EffectTracer from "effect/Tracer"
 import * as Tracer from "effect/Tracer"
 import { Classify } from "./Classify.ts"
@@ -48,7 +49,18 @@ export interface TracerOptions {
   readonly now: () => number
 }
 
-/** The tracer to install as Effect's `Tracer.Tracer`. It has no `context` hook: a step inside a span costs nothing more. */
+/** What a bridge to another tracing library adds to a tracer as long as it is attached. */
+export interface TracerBridge {
+  /** As `Tracer.context` of Effect: runs around every step of every fiber, so that it is paid for by all of them. */
+  readonly context?: EffectTracer.Tracer["context"]
+  /** The parent of a span that has none in Effect and does not ask to be a root. It must not throw. */
+  readonly parent?: () => EffectTracer.AnySpan | undefined
+}
+
+/**
+ * The tracer to install as Effect's `Tracer.Tracer`. It has no `context` hook unless a bridge is attached: a step inside a span costs nothing
+ * more.
+ */
 export const make = (options: TracerOptions): ObservabilityTracer => new ObservabilityTracer(options)
 
 /**
@@ -67,6 +79,8 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
   private readonly home: SpanHome
   private readonly unrecorded: UnrecordedSink
   private readonly measured: () => "off" | "entry" | "all"
+  context?: NonNullable<EffectTracer.Tracer["context"]>
+  private bridge: TracerBridge | undefined = undefined
 
   constructor(options: TracerOptions) {
     this.active = options.active
@@ -93,7 +107,25 @@ export class ObservabilityTracer implements EffectTracer.Tracer {
     }
   }
 
+  /**
+   * Attaches the only bridge, for contexts that are made from now on; the result takes it off again. Fibers that have the hook in their context keep
+   * calling it. `undefined` when there is one already.
+   */
+  attach(bridge: TracerBridge): (() => void) | undefined {
+    if (this.bridge !== undefined) return undefined
+    this.bridge = bridge
+    if (bridge.context !== undefined) this.context = bridge.context
+    return () => {
+      this.bridge = undefined
+      delete this.context
+    }
+  }
+
   span(request: SpanOptions): EffectTracer.Span {
+    if (this.bridge !== undefined && request.parent._tag === "None" && !request.root) {
+      const outside = this.bridge.parent?.()
+      if (outside !== undefined) request = { ...request, parent: Option.some(outside), sampled: request.sampled && (!(outside instanceof LocalSpan) || outside.sampled) }
+    }
     const parent = request.parent._tag === "Some" ? request.parent.value : undefined
     if (!this.active()) {
       // What the caller decided about the trace holds for those we call, though nothing is kept here.

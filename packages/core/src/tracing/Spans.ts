@@ -71,3 +71,6 @@ export const discard = (span: EffectTracer.Span): void => {
  * `error.type`, and no exception event.
  */
 export const failedStatus = (type: string, message: string): Exit.Exit<never, unknown> => Exit.fail(new FailedStatus(type, message))
+
+/** W3C `tracestate` that goes out with a span's ids; empty when there is none. */
+export const traceStateOf = (span: EffectTracer.AnySpan): string => traceOf(span)?.state ?? ""

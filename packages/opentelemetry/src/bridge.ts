@@ -1,0 +1,1 @@
+export * as OpenTelemetryBridge from "./bridge/OpenTelemetryBridge.ts"
