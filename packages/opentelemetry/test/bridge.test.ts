@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { type SpanData, Telemetry, Tracer } from "@effect-observability/core"
 import * as OtelTracer from "@effect/opentelemetry/OtelTracer"
 import * as Otel from "@opentelemetry/api"
-import { suppressTracing } from "@opentelemetry/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -27,6 +26,9 @@ const library = {
     }),
   mark: (name: string): void => library.tracer().startSpan(name).end()
 }
+
+/** As `suppressTracing` of `@opentelemetry/core`. */
+const suppressTracing = (context: Otel.Context): Otel.Context => context.setValue(Otel.createContextKey("OpenTelemetry SDK Context Key SUPPRESS_TRACING"), true)
 
 /** Runs a program over bridge and backend; its spans by name, with the name of each one's parent. */
 const traced = (program: Effect.Effect<unknown, unknown, Layer.Success<typeof Telemetry.layer> | OpenTelemetryBridge.OpenTelemetryBridge>, options?: BridgeOptions) =>
