@@ -3,10 +3,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import type * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ConfigurationError, ObservabilitySettings } from "../config/ObservabilityConfig.ts"
 import type { ErrorData } from "../errors/ErrorData.ts"
+import type { LogOutput } from "../logs/LogOutput.ts"
 import type { ErrorVerdict } from "../errors/ErrorPolicy.ts"
 import type { LogData } from "../logs/LogData.ts"
 import type { MetricDefinition, MetricDefinitionError } from "../metrics/MetricDefinition.ts"
@@ -160,6 +162,10 @@ export class Telemetry extends Context.Service<Telemetry, {
     readonly exporter: Exporter<LogData>
     readonly policy?: Partial<Policy<LogData>>
   }) => Effect.Effect<BatchProcessor<LogData>, never, Scope.Scope>
+  /** A line of Effect's loggers as it is kept: plain, with ids, without secrets. Never throws. */
+  readonly lineOf: (options: Logger.Options<unknown>) => LogData
+  /** Writes the program's log lines in the place of its loggers, until the scope closes; one at a time. `Logs.layer` does it. */
+  readonly writeLogs: (output: LogOutput) => Effect.Effect<void, CompositionError, Scope.Scope>
   /**
    * Reports what failed in a cause where the fiber stands, as Effect's `ErrorReporter` would; the same occurrence only once. Gives its id
    * and what the policy says about it; `undefined` when nothing failed (it was interrupted), or the error is to be ignored. Never throws.

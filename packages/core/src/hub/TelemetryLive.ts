@@ -147,6 +147,18 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget, goesOn }),
       exportErrors: Pipes.exportErrors({ settings: () => settings, self, budget, goesOn }),
       exportLogs: Pipes.exportLogs({ settings: () => settings, self, budget, goesOn }),
+      lineOf: (options) => events.lineOf(options),
+      writeLogs: (output) =>
+        Effect.acquireRelease(
+          Effect.suspend(() => {
+            if (events.output !== undefined) {
+              return Effect.fail(new CompositionError({ message: "two layers write the log lines: keep one Logs.layer and give it all that is to be written" }))
+            }
+            events.output = output
+            return Effect.void
+          }),
+          () => Effect.sync(() => void (events.output = undefined))
+        ),
       reportUnsafe: (cause, fiber, options = {}) =>
         events.report({ ...options, handled: options.handled ?? true, cause, fiber, time: clock.currentTimeNanosUnsafe() }),
       errorIdUnsafe: (cause, fiber) => events.errorId(cause, fiber),
@@ -193,10 +205,10 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       now: monotonicMillis
     })
 
-    const events = new Events({ settings: () => settings, values: () => values, listeners, store, clock })
     // Those given outside of the hub stay; whoever gives others nearer to the program takes their place (docs/logs.md).
     const loggers = yield* Logger.CurrentLoggers
     const reporters = yield* ErrorReporter.CurrentErrorReporters
+    const events = new Events({ settings: () => settings, values: () => values, listeners, store, clock, loggers })
     const tracer = Tracing.make({ flush, rules: () => rulesOf(settings) })
     const recorder = settings.enabled && settings.metrics.enabled ? Recorder.make(store, tracer.withSpan) : Recorder.silent(tracer.withSpan)
     return Context.make(Telemetry, telemetry).pipe(
@@ -205,7 +217,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       Context.add(Diagnostics, { report: Effect.sync(() => diagnose(telemetry)) }),
       Context.add(Health, { check: Effect.sync(() => examine(telemetry)) }),
       Context.add(EffectTracer.Tracer, effectTracer),
-      Context.add(Logger.CurrentLoggers, new Set([...loggers, events.logger])),
+      Context.add(Logger.CurrentLoggers, new Set([events.logger])),
       Context.add(ErrorReporter.CurrentErrorReporters, new Set([...reporters, events.reporter]))
     )
   })

@@ -64,6 +64,8 @@ export class MetricDefinition extends Schema.Class<MetricDefinition>("MetricDefi
   ageBuckets: Schema.optionalKey(Schema.Int),
   /** Counter: increase over five minutes; gauge: last value; histogram and summary: p99. */
   alertThreshold: Schema.optionalKey(Schema.Number),
+  /** Whether changes of its value are logged, as alert thresholds that are crossed are. */
+  logChanges: Schema.optionalKey(Schema.Boolean),
   /** Most label sets kept apart; past it new ones share one overflow series. Defaults to the process's setting. */
   maxSeries: Schema.optionalKey(Schema.Int),
   /**
@@ -96,6 +98,8 @@ export interface DefinitionOptions<K extends LabelKey, V> {
   readonly labelNames?: ReadonlyArray<K> & ReadonlyArray<LowOnly<K>>
   readonly labelValues?: V
   readonly alertThreshold?: number
+  /** Logs every change of a series' value, as far as it is seen at the log's interval. Default `false`. */
+  readonly logChanges?: boolean
   readonly maxSeries?: number
   /** Default: `true` for histograms, `false` for counters. */
   readonly exemplars?: boolean
@@ -224,6 +228,7 @@ interface BuildOptions {
   readonly labelNames?: ReadonlyArray<LabelKey>
   readonly labelValues?: Readonly<Record<string, ReadonlyArray<string> | undefined>>
   readonly alertThreshold?: number
+  readonly logChanges?: boolean
   readonly maxSeries?: number
   readonly exemplars?: boolean
 }
@@ -257,6 +262,7 @@ const build = (
     ...(ambientLabels.length === 0 ? {} : { ambientLabels }),
     ...(highCardinalityLabels.length === 0 ? {} : { highCardinalityLabels }),
     ...(options.alertThreshold === undefined ? {} : { alertThreshold: options.alertThreshold }),
+    ...(options.logChanges === undefined ? {} : { logChanges: options.logChanges }),
     ...(options.maxSeries === undefined ? {} : { maxSeries: options.maxSeries }),
     ...(options.exemplars === undefined ? {} : { exemplars: options.exemplars }),
     ...extra

@@ -113,6 +113,9 @@ export const Exported = M.counter("obs_exported_total", {
 export const ErrorRepeats = M.counter("obs_error_repeats_total", {
   help: "Number of errors that were counted and not reported, because there were too many of their fingerprint"
 })
+export const LogsSampledOut = M.counter("obs_logs_sampled_out_total", {
+  help: "Number of log lines that were held back with a trace that is not kept, and never written"
+})
 export const QueueItems = M.gauge("obs_queue_items", {
   help: "Metric frames, spans, errors and log lines waiting for a backend, in flight included",
   labelNames: ["backend", "signal"]
@@ -166,6 +169,7 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   DroppedMetrics,
   Exported,
   ErrorRepeats,
+  LogsSampledOut,
   QueueItems,
   QueueAge,
   RejectedRecords,

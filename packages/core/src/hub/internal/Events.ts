@@ -12,6 +12,8 @@ import type { ErrorData } from "../../errors/ErrorData.ts"
 import { type Occurrence, placeOf, type Report, Reports } from "../../errors/internal/Reports.ts"
 import { Repeats } from "../../errors/internal/Repeats.ts"
 import { scrubError } from "../../errors/internal/scrub.ts"
+import type { LogEntry, LogOutput } from "../../logs/LogOutput.ts"
+import { spanEvent } from "../../logs/internal/spanEvent.ts"
 import { lineOf } from "../../logs/internal/Lines.ts"
 import { Recent } from "../../logs/internal/Recent.ts"
 import { speak } from "../../logs/internal/speak.ts"
@@ -33,6 +35,8 @@ interface Hub {
   readonly listeners: Listeners
   readonly store: Registry
   readonly clock: Clock.Clock
+  /** Those given outside of the hub. */
+  readonly loggers: ReadonlySet<Logger.Logger<unknown, any>>
 }
 
 /** Errors and log lines on their way from Effect's reporters and loggers to the listeners. */
@@ -107,20 +111,58 @@ export class Events {
     return Number(this.hub.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
-  /** Takes every line that is logged. */
+  /**
+   * Who writes the lines, when it is not the loggers that were given outside of the hub; one at a time.
+   */
+  output: LogOutput | undefined = undefined
+
+  /** The only logger of the program: it passes every line on. */
   readonly logger: Logger.Logger<unknown, void> = Logger.make((options) => {
+    const entry = new Entry(this, options)
     try {
-      const { listeners, settings, values } = this.hub
-      if (listeners.logs.length === 0 && listeners.errors.length === 0) return
-      const { fiber } = options
-      if (!settings().enabled || fiber.getRef(OwnWork)) return
-      const line = lineOf(options, values(), this.hub.clock.currentTimeNanosUnsafe(), (cause, of) => this.reports.idOf(cause, of))
-      if (listeners.errors.length > 0) this.recent.add(keyOf(fiber), line)
-      listeners.log(line)
+      if (this.output === undefined) entry.write()
+      else this.output.log(entry)
+    } catch {
+      // Who writes lines must not disturb those who log them.
+    }
+  })
+
+  /** A line as it is kept. */
+  lineOf(options: Logger.Options<unknown>): LogData {
+    const { clock, values } = this.hub
+    return lineOf(options, values(), clock.currentTimeNanosUnsafe(), (cause, fiber) => this.reports.idOf(cause, fiber))
+  }
+
+  get loggers(): ReadonlySet<Logger.Logger<unknown, any>> {
+    return this.hub.loggers
+  }
+
+  get traced(): boolean {
+    return this.hub.listeners.spans.length > 0
+  }
+
+  /** What becomes of a line besides being written: an event of its span, a breadcrumb, and a line for the backends. */
+  keep(entry: Entry): void {
+    try {
+      const { clock, listeners, settings } = this.hub
+      const { options } = entry
+      if (!settings().enabled) return
+      spanEvent(options, clock)
+      if (options.fiber.getRef(OwnWork)) return
+      if (listeners.errors.length > 0) this.recent.add(keyOf(options.fiber), entry.data())
+      if (listeners.logs.length > 0) listeners.log(entry.data())
     } catch {
       // A line that cannot be read is its loggers' affair.
     }
-  })
+  }
+
+  remember({ data, options }: Entry): void {
+    try {
+      if (this.hub.listeners.errors.length > 0 && this.hub.settings().enabled && !options.fiber.getRef(OwnWork)) this.recent.add(keyOf(options.fiber), data())
+    } catch {
+      // As above.
+    }
+  }
 
   recordError(error: ErrorData): void {
     try {
@@ -145,6 +187,44 @@ export class Events {
 
   private count({ errorClass, errorType, level }: ErrorData): void {
     this.hub.store.increment(StandardMetrics.Errors, 1, { class: errorClass, level, error_type: errorType })
+  }
+}
+
+/** One line for as long as the call that logs it. */
+class Entry implements LogEntry {
+  readonly options: Logger.Options<unknown>
+  private readonly events: Events
+  private line: LogData | undefined
+
+  constructor(events: Events, options: Logger.Options<unknown>) {
+    this.events = events
+    this.options = options
+  }
+
+  get loggers(): ReadonlySet<Logger.Logger<unknown, any>> {
+    return this.events.loggers
+  }
+
+  get traced(): boolean {
+    return this.events.traced
+  }
+
+  readonly data = (): LogData => this.line ??= this.events.lineOf(this.options)
+  readonly keep = (): void => this.events.keep(this)
+  readonly remember = (): void => this.events.remember(this)
+
+  /** As the program's loggers do it. */
+  write(): void {
+    for (const logger of this.loggers) {
+      // Span events are made by the hub, of lines that matter.
+      if (logger === Logger.tracerLogger) continue
+      try {
+        logger.log(this.options)
+      } catch {
+        // One logger's trouble is not the others'.
+      }
+    }
+    this.keep()
   }
 }
 

@@ -39,7 +39,7 @@ export const lineOf = (
     userId,
     tenantId,
     module,
-    errorId: named ? told : failed ? errorId(cause, fiber) : undefined,
+    errorId: named ? told : (failed ? errorId(cause, fiber) : undefined) ?? (span?._tag === "Span" ? text(span.attributes.get("error.id")) : undefined),
     logSpans: fiber.getRef(References.CurrentLogSpans).map(([name, began]) => ({ name: values.text(name, 256), millis: date.getTime() - began })),
     cause: failed ? values.text(prettyOf(cause), maxCause) : undefined
   }
@@ -48,6 +48,8 @@ export const lineOf = (
 export const levelName = (level: LogLevel.LogLevel): LogDataLevel => names[level] ?? "info"
 
 const names: Readonly<Record<string, LogDataLevel>> = { Fatal: "fatal", Error: "error", Warn: "warn", Info: "info", Debug: "debug", Trace: "trace", All: "trace" }
+
+const text = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
 /** What was logged as one text: strings as they are, everything else as an attribute's value would be. */
 const textOf = (message: unknown, values: Values): string => {

@@ -5,14 +5,10 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 
-/**
- * A view of a fiber with more log annotations than it has, for loggers: any format then shows them. Nothing about the fiber itself
- * changes. What the program annotated under the same name stays.
- */
-export const annotated = (fiber: Fiber.Fiber<unknown, unknown>, extra: Readonly<Record<string, unknown>>): Fiber.Fiber<unknown, unknown> => {
-  const annotations = { ...extra, ...fiber.getRef(References.CurrentLogAnnotations) }
+/** A view of a fiber with other log annotations, for loggers: any format then shows them. Nothing about the fiber itself changes. */
+export const annotated = (fiber: Fiber.Fiber<unknown, unknown>, annotations: Readonly<Record<string, unknown>>): Fiber.Fiber<unknown, unknown> => {
   return Object.create(fiber, {
-    getRef: { value: (ref: any) => (ref === References.CurrentLogAnnotations || ref.key === References.CurrentLogAnnotations.key ? annotations : fiber.getRef(ref)) }
+    getRef: { value: (ref: any) => ref.key === References.CurrentLogAnnotations.key ? annotations : fiber.getRef(ref) }
   })
 }
 
@@ -29,7 +25,7 @@ export const speak = (
     message: [line.message],
     logLevel: line.logLevel,
     cause: line.cause,
-    fiber: annotated(fiber, line.annotations),
+    fiber: annotated(fiber, { ...fiber.getRef(References.CurrentLogAnnotations), ...line.annotations }),
     date: new Date(clock.currentTimeMillisUnsafe())
   }
   for (const logger of loggers) {
