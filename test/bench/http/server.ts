@@ -109,7 +109,7 @@ const observed = ({ target, variant }: Start): { readonly instrumentation: Layer
           off,
           Prometheus.layer(),
           Postgres.layer({ connection: Redacted.make(target), history: false })
-        ).pipe(Layer.provide(ObservabilityConfig.layer({ batchSize: 5_000 })))
+        ).pipe(Layer.provide(ObservabilityConfig.layer({ batchSize: Number(process.env["BATCH"] ?? 1_000) })))
       }
   }
 }

@@ -46,8 +46,15 @@ export const make = (fields: Partial<RequestContext> = {}): RequestContext => {
   return request
 }
 
-/** `make` of what is known to be harmless: an id that `isRequestId` has seen, a module's name from the program itself. */
-export const makeUnsafe = (requestId: string | undefined, module: string | undefined): RequestContext => new Request(requestId, module, undefined)
+/** `make` of an id that `isRequestId` has seen, or with `isOurs` of one that was drawn here, and of a module's name from the program itself. */
+export const makeUnsafe = (requestId: string, module: string | undefined, isOurs: boolean): RequestContext => {
+  const request = new Request(requestId, module, undefined)
+  request.isOurs = isOurs
+  return request
+}
+
+/** Whether a request's id was drawn here, at random: there is no secret of anybody's in it. */
+export const isOurs = (context: RequestContext): boolean => context instanceof Request && (context.whole ?? context).isOurs
 
 /** Runs an effect in a request context of its own: a message's consumer, a scheduled job. Nothing of the one around remains. */
 export const within = (fields: Partial<RequestContext>) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -85,6 +92,7 @@ class Request implements RequestContext {
   readonly requestId: string | undefined
   readonly module: string | undefined
   readonly whole: Request | undefined
+  isOurs = false
   user: string | undefined = undefined
   tenant: string | undefined = undefined
 

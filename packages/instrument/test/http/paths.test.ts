@@ -13,6 +13,27 @@ describe("ignored paths", () => {
   }
 })
 
+describe("ignored patterns", () => {
+  const covered: ReadonlyArray<readonly [pattern: string, paths: ReadonlyArray<string>, others: ReadonlyArray<string>]> = [
+    ["/internal/*/health", ["/internal/a/health", "/internal//health"], ["/internal/a/b/health", "/internal/a/health/x", "/internal/a/healthy"]],
+    ["/assets/**", ["/assets/", "/assets/a", "/assets/a/b.js"], ["/assets", "/asset/a"]],
+    ["/**/ping", ["/a/ping", "/a/b/ping"], ["/ping", "/a/pings"]],
+    ["/*.ico", ["/favicon.ico"], ["/a/favicon.ico", "/favicon.ico/x"]],
+    ["/*a*a*a*", ["/aaa"], ["/" + "a/".repeat(2_000), "/b"]]
+  ]
+  for (const [pattern, paths, others] of covered) {
+    it(`${pattern} covers whole paths`, () => {
+      for (const path of paths) assert.isTrue(isIgnored(path, [pattern]), path)
+      for (const path of others) assert.isFalse(isIgnored(path, [pattern]), path)
+    })
+  }
+
+  it("take no exponential time", () => {
+    const ignored = [`/${"**a".repeat(30)}b`]
+    assert.isFalse(isIgnored(`/${"a".repeat(4_000)}`, ignored))
+  })
+})
+
 describe("a query", () => {
   const cases: Record<string, string | undefined> = {
     "/a": undefined,

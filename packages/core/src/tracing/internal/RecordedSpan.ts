@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
 import type * as EffectTracer from "effect/Tracer"
 import type { IdGenerator } from "../IdGenerator.ts"
-import type { RequestContext } from "../../context/RequestContext.ts"
+import { isOurs, type RequestContext } from "../../context/RequestContext.ts"
 import { Classify } from "../Classify.ts"
 import { isSpanId, isTraceId } from "../Propagation.ts"
 import type { SpanData, SpanEvent, SpanLinkData, SpanStatus } from "../SpanData.ts"
@@ -138,8 +138,12 @@ export class RecordedSpan extends LocalSpan {
   }
 
   /** On whose behalf the work was done: the words that logs use too. What the program has said itself stands. */
-  private describe({ module, requestId, tenantId, userId }: RequestContext, attributes: Map<string, unknown>): void {
-    if (requestId !== undefined) this.add(attributes, "request_id", requestId)
+  private describe(request: RequestContext, attributes: Map<string, unknown>): void {
+    const { module, requestId, tenantId, userId } = request
+    if (requestId !== undefined) {
+      if (!isOurs(request)) this.add(attributes, "request_id", requestId)
+      else if (!attributes.has("request_id")) attributes.set("request_id", requestId)
+    }
     if (userId !== undefined) this.add(attributes, "user_id", userId)
     if (tenantId !== undefined) this.add(attributes, "tenant_id", tenantId)
     if (module !== undefined) this.add(attributes, "module", module)

@@ -46,7 +46,9 @@ export abstract class Exchange implements Request {
     this.started = Spans.time.now(this.clock)
     this.offset = Spans.time.offset
     const id = headerOf(headers, "x-request-id")
-    this.about = Requests.makeUnsafe(Requests.isRequestId(id) ? id : IdGenerator.hexId(fiber.getRef(IdGenerator.IdGenerator)), server.module)
+    this.about = Requests.isRequestId(id)
+      ? Requests.makeUnsafe(id, server.module, false)
+      : Requests.makeUnsafe(IdGenerator.hexId(fiber.getRef(IdGenerator.IdGenerator)), server.module, true)
   }
 
   arrive(): void {
