@@ -1,8 +1,7 @@
 import { type ConfigurationError, MetricsRecorder, Telemetry } from "@effect-observability/core"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as EffectTracer from "effect/Tracer"
+import { Calling } from "../internal/Calling.ts"
 import { Observer } from "./internal/Observer.ts"
 import { ObservedPg } from "./internal/ObservedPg.ts"
 import { watchPool } from "./internal/PoolWatch.ts"
@@ -47,9 +46,7 @@ export const wrap = <P extends PgPool>(
       pending: pool.waitingCount,
       max: maxOf(pool)
     }))
-    // What is called outside any fiber has the settings of this one, but not its span.
-    const outside = Context.omit(EffectTracer.ParentSpan)(yield* Effect.context<never>())
-    return new ObservedPg(observer, outside).pool(pool)
+    return new ObservedPg(observer, yield* Calling.make).pool(pool)
   })
 
 const optionsOf = (pool: PgPool): Readonly<Record<string, unknown>> => {

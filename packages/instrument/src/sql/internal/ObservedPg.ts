@@ -1,13 +1,10 @@
-import type * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type { Calling } from "../../internal/Calling.ts"
 import type { PgPool } from "../PgPoolInstrumentation.ts"
 import { Call, type Observer } from "./Observer.ts"
 
 type Callback = (error: unknown, ...results: Array<any>) => unknown
 type AnyFunction = (...args: Array<any>) => any
-type AnyFiber = Fiber.Fiber<unknown, unknown>
 interface Client {
   readonly query: AnyFunction
 }
@@ -17,12 +14,12 @@ const observed = new WeakSet<object>()
 /** Views of pools and clients: proxies, so that the objects below stay as they are and nothing is measured twice. */
 export class ObservedPg {
   private readonly observer: Observer
-  private readonly outside: Context.Context<never>
+  private readonly calling: Calling
   private readonly clients = new WeakMap<object, object>()
 
-  constructor(observer: Observer, outside: Context.Context<never>) {
+  constructor(observer: Observer, calling: Calling) {
     this.observer = observer
-    this.outside = outside
+    this.calling = calling
   }
 
   static isObserved(value: object): boolean {
@@ -78,7 +75,7 @@ export class ObservedPg {
       // What is wrong with the call is for `pg` to say.
       if (text === undefined) return send(this.begin(), args)
       const call = this.begin()
-      const sent = this.within((fiber) => call.begin(fiber, text, pooled))
+      const sent = this.calling.within((fiber) => call.begin(fiber, text, pooled))
       if (sent !== text) args = [withText(args[0], sent), ...args.slice(1)]
       return this.follow(call, args, () => send(call, args))
     }
@@ -140,17 +137,11 @@ export class ObservedPg {
     this.finished.add(call)
     if (exit._tag === "Success") call.rows = rowsOf(exit.value)
     const line = call.end(exit)
-    if (line !== undefined) Effect.runForkWith(this.outside)(line)
+    if (line !== undefined) this.calling.run(line)
   }
 
   private begin(): Call {
-    return this.within((fiber) => new Call(this.observer, fiber))
-  }
-
-  /** With the fiber that calls, or one of the settings with which the pool was wrapped. */
-  private within<A>(use: (fiber: AnyFiber) => A): A {
-    const fiber = Fiber.getCurrent()
-    return fiber === undefined ? Effect.runSyncWith(this.outside)(Effect.withFiber((own) => Effect.succeed(use(own)))) : use(fiber)
+    return this.calling.within((fiber) => new Call(this.observer, fiber))
   }
 
   /** All that is not replaced is the object's own, called on itself. */
