@@ -154,7 +154,8 @@ describe("a client of the redis package", () => {
       const observed = makeObserved()
       yield* Effect.gen(function*() {
         const client = yield* RedisClientInstrumentation.observe(newClient())
-        assert.strictEqual((yield* Effect.flip(Effect.tryPromise({ try: () => client.get("k"), catch: (error) => error as Error }))).constructor.name, "ClientClosedError")
+        const { cause } = yield* Effect.flip(Effect.tryPromise(() => client.get("k")))
+        assert.strictEqual((cause as object).constructor.name, "ClientClosedError")
       }).pipe(Effect.scoped, Effect.provide(observed.layer))
       assert.deepStrictEqual(observed.metric("cache_errors_total"), { "redis get ConnectionError": 1 })
     }))
