@@ -50,6 +50,7 @@ const run = (misfortune: ReadonlyArray<Fate>, more: Partial<BatchProcessor.Polic
   Effect.scoped(Effect.gen(function*() {
     const server = yield* fakeServer
     const { spans, store } = yield* exporters(server.url)
+    while (!store.state().ready) yield* Effect.sleep("10 millis")
     server.next(...misfortune)
     const scope = yield* Scope.make()
     const processor = yield* Scope.provide(BatchProcessor.make(spans, policy<SpanData>(more)), scope)

@@ -6,8 +6,8 @@ export const span = (more: Partial<SpanData> = {}): SpanData => {
   const n = BigInt(++spans)
   const at = BigInt(Date.now()) * 1_000_000n + 123_456n
   return {
-    traceId: n.toString(16).padStart(32, "a"),
-    spanId: n.toString(16).padStart(16, "f"),
+    traceId: `a${n.toString(16).padStart(31, "0")}`,
+    spanId: `f${n.toString(16).padStart(15, "0")}`,
     parentSpanId: undefined,
     name: "GET /orders",
     kind: "server",
