@@ -120,9 +120,23 @@ export class FrameEncoder {
     const interval = times.bytes()
     const exemplars = bySeries(frame.exemplars)
     const sums = this.table("sum")
+    // What follows the value is the same for all counters without exemplars.
+    const rest = new RowWriter(64)
+    writeExemplars(rest, undefined)
+    writeSumEnd(rest, frame, delta)
+    const plainEnd = rest.bytes()
     for (let i = 0; i < counters.values.length; i++) {
       const value = counters.values[i]!
-      if (finite(value)) this.sum(sums, counters.series[i]!, value, interval, exemplars, frame, delta)
+      if (!finite(value)) continue
+      const one = counters.series[i]!
+      const row = this.begin(sums, one, interval)
+      row.float64(value)
+      const kept = exemplars?.get(one)
+      if (kept === undefined) row.raw(plainEnd)
+      else {
+        writeExemplars(row, kept)
+        writeSumEnd(row, frame, delta)
+      }
     }
     for (let i = 0; i < gauges.values.length; i++) {
       const value = gauges.values[i]!
@@ -133,7 +147,10 @@ export class FrameEncoder {
         const since = new RowWriter(16)
         since.int64(nanosOf(Math.min(one.createdAt > 0 ? one.createdAt : frame.startTime, frame.endTime)))
         since.int64(nanosOf(frame.endTime))
-        this.sum(sums, one, value, since.bytes(), exemplars, frame, cumulative)
+        const row = this.begin(sums, one, since.bytes())
+        row.float64(value)
+        writeExemplars(row, undefined)
+        writeSumEnd(row, frame, cumulative)
       } else {
         const row = this.begin(this.table("gauge"), one, interval)
         row.float64(value)
@@ -153,19 +170,6 @@ export class FrameEncoder {
       row.uint32(0)
     }
     this.exponentials(frame, interval)
-  }
-
-  private sum(
-    table: Growing, one: Series, value: number, times: Uint8Array, exemplars: ReadonlyMap<Series, ReadonlyArray<SeriesExemplar>> | undefined,
-    frame: MetricFrame, temporality: number
-  ): void {
-    const row = this.begin(table, one, times)
-    row.float64(value)
-    writeExemplars(row, exemplars?.get(one))
-    row.int32(temporality)
-    row.uint8(temporality === delta ? 1 : 0)
-    row.uint64(Math.max(0, Math.round(frame.endTime - frame.startTime)))
-    row.uint32(0)
   }
 
   private histogram({ histograms }: MetricFrame, i: number, times: Uint8Array, exemplars: ReadonlyMap<Series, ReadonlyArray<SeriesExemplar>> | undefined): void {
@@ -217,18 +221,18 @@ export class FrameEncoder {
 
   private begin(table: Growing, one: Series, times: Uint8Array): RowWriter {
     const row = table.next()
-    row.raw(this.resource)
     row.raw(this.describe(one))
     row.raw(times)
     return row
   }
 
-  /** MetricName, MetricDescription, MetricUnit, Attributes */
+  /** Who is observed, then MetricName, MetricDescription, MetricUnit, Attributes. */
   private describe(one: Series): Buffer {
     const known = this.series.get(one)
     if (known !== undefined) return known
     const { help, labelNames, name, unit } = one.definition
-    const writer = new RowWriter(256)
+    const writer = new RowWriter(1_024)
+    writer.raw(this.resource)
     writer.string(name)
     writer.string(cut(help, 4_096))
     writer.string(cut(unit, 256))
@@ -239,6 +243,14 @@ export class FrameEncoder {
   }
 }
 
+/** AggregationTemporality, IsMonotonic, IntervalMillis, Flags */
+const writeSumEnd = (row: RowWriter, frame: MetricFrame, temporality: number): void => {
+  row.int32(temporality)
+  row.uint8(temporality === delta ? 1 : 0)
+  row.uint64(Math.max(0, Math.round(frame.endTime - frame.startTime)))
+  row.uint32(0)
+}
+
 /** Least and greatest value as the collector writes them: 0 where nothing was observed. */
 const observed = (value: number): number => (Number.isNaN(value) ? 0 : value)
 
@@ -247,8 +259,7 @@ const finite = (value: number): boolean => Number.isFinite(value) || repaired("n
 const bySeries = (exemplars: ReadonlyArray<SeriesExemplar>): ReadonlyMap<Series, ReadonlyArray<SeriesExemplar>> | undefined =>
   exemplars.length === 0 ? undefined : Map.groupBy(exemplars, (one) => one.series)
 
-const writeExemplars = (row: RowWriter, exemplars: ReadonlyArray<SeriesExemplar> | undefined): void => {
-  const all = exemplars ?? []
+const writeExemplars = (row: RowWriter, all: ReadonlyArray<SeriesExemplar> = []): void => {
   row.count(all.length)
   for (let i = 0; i < all.length; i++) row.count(0)
   row.count(all.length)

@@ -11,8 +11,8 @@ export interface Statement {
   readonly sql: string
   /** Values of `{name:Type}` in it. */
   readonly parameters?: Readonly<Record<string, unknown>>
-  /** Rows of an INSERT. */
-  readonly body?: Uint8Array
+  /** Rows of an INSERT, in pieces. */
+  readonly body?: ReadonlyArray<Uint8Array>
   readonly settings?: Readonly<Record<string, string | number>>
   /** Bytes of the answer that are read before it is cut off. */
   readonly limit?: number
@@ -63,7 +63,7 @@ const ask = (client: Client, target: Target, { body, limit = shortAnswer, parame
         try: async (signal) => {
           const { http_status_code: status = 0, response_headers: headers, stream } = await client.exec({
             query: sql,
-            ...(body === undefined ? {} : { values: Readable.from([body]) }),
+            ...(body === undefined ? {} : { values: Readable.from(body) }),
             ...(parameters === undefined ? {} : { query_params: { ...parameters } }),
             clickhouse_settings: { ...settings },
             abort_signal: signal,

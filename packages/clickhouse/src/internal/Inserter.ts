@@ -35,7 +35,7 @@ export const make = (store: Store, producer: string, signal: string): Inserter =
             certain = false
             return store.connection.ask({
               sql,
-              body: Buffer.concat([header, body]),
+              body: [header, body],
               settings: {
                 ...settings,
                 ...(store.config.layout.distributed ? { distributed_foreground_insert: 1 } : {}),
