@@ -22,7 +22,7 @@ import { type Sink, startSink } from "./support/sink.ts"
 
 const batch = spanBatch(5_000)
 const frame = frameOf(1_000)
-const resource = resourceBytes({ service: "shop", version: "1.2.3", instance: "i-0123456789abcdef", env: "prod", cluster: "" }, {})
+const resource = resourceBytes({ service: "shop", version: "1.2.3", instance: "i-0123456789abcdef", env: "prod", cluster: "" })
 
 class World {
   private sink: Sink | undefined

@@ -95,7 +95,7 @@ const make = (options: ClickHouseOptions) =>
       yield* telemetry.claim("TraceHistory", config.name)
     }
     const store = yield* Store.make(config, `effect-observability ${telemetry.resource.service}`)
-    const resource = resourceBytes(telemetry.resource, settings.metrics.defaultLabels)
+    const resource = resourceBytes(telemetry.resource)
     // New per start: numbers of batches begin at 1 again.
     const producer = randomUUID()
 
@@ -103,7 +103,7 @@ const make = (options: ClickHouseOptions) =>
       ? yield* telemetry.exportFrames({
         name: config.name,
         interval: config.flushInterval,
-        exporter: Metrics.make(Inserter.make(store, producer, "metrics"), resource),
+        exporter: Metrics.make(Inserter.make(store, producer, "metrics"), resource, settings.metrics.defaultLabels),
         policy: { maxAttempts: Infinity, maxBackoff }
       })
       : undefined

@@ -94,8 +94,11 @@ export class FrameEncoder {
   private readonly series = new WeakMap<Series, Buffer>()
   private readonly tables = new Map<MetricTable, Growing>()
 
-  /** `resource` is what `resourceBytes` made. */
-  constructor(resource: Uint8Array) {
+  private readonly shared: Readonly<Record<string, string>>
+
+  /** `resource` is what `resourceBytes` made; `shared` are labels below the own ones of every series. */
+  constructor(resource: Uint8Array, shared: Readonly<Record<string, string>> = {}) {
+    this.shared = shared
     const writer = new RowWriter(1_024)
     writer.raw(resource)
     // ResourceSchemaUrl, ScopeAttributes, ScopeDroppedAttrCount, ScopeSchemaUrl
@@ -236,7 +239,8 @@ export class FrameEncoder {
     writer.string(name)
     writer.string(cut(help, 4_096))
     writer.string(cut(unit, 256))
-    writeMap(writer, entriesOf(labelNames.map((label, i) => [label, one.labelValues[i]!] as const).filter(([, value]) => value !== "")))
+    const own = labelNames.map((label, i) => [label, one.labelValues[i]!] as const).filter(([, value]) => value !== "")
+    writeMap(writer, entriesOf(new Map([...Object.entries(this.shared), ...own])))
     const bytes = writer.bytes()
     this.series.set(one, bytes)
     return bytes

@@ -8,8 +8,8 @@ import { metrics, type MetricTable } from "./internal/tables.ts"
  * Stores frames: a row per series, one insert per table and batch. A repeated attempt makes the same inserts; those that were stored
  * are recognised by their token.
  */
-export const make = (inserter: Inserter, resource: Uint8Array): Exporter.Exporter<MetricFrame> => {
-  const encoder = new Encoding.FrameEncoder(resource)
+export const make = (inserter: Inserter, resource: Uint8Array, labels: Readonly<Record<string, string>> = {}): Exporter.Exporter<MetricFrame> => {
+  const encoder = new Encoding.FrameEncoder(resource, labels)
   return {
     export: (batch, attempt) =>
       inserter.attempt(attempt, (insert) => Effect.gen(function*() {

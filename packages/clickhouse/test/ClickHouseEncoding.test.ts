@@ -8,7 +8,7 @@ import { valueOf } from "../src/internal/attributeText.ts"
 import { RowReader, rowsOf } from "./support/RowReader.ts"
 import { span } from "./support/spans.ts"
 
-const resource = resourceBytes({ service: "shop", version: "1.2", instance: "i-1", env: "prod", cluster: "eu" }, { team: "a" })
+const resource = resourceBytes({ service: "shop", version: "1.2", instance: "i-1", env: "prod", cluster: "eu" })
 const rowOf = (of: Parameters<typeof span>[0]) => rowsOf("traces", spans(new RowWriter(), [span(of)], resource).body)[0]!
 const t0 = 1_790_000_000_000
 
@@ -24,7 +24,7 @@ describe("spans", () => {
     })
     assert.deepStrictEqual({ ...row }, {
       ResourceAttributes: {
-        team: "a", "service.name": "shop", "service.version": "1.2", "service.instance.id": "i-1", "deployment.environment.name": "prod", cluster: "eu",
+        "service.name": "shop", "service.version": "1.2", "service.instance.id": "i-1", "deployment.environment.name": "prod", cluster: "eu",
         "telemetry.sdk.name": "effect-observability", "telemetry.sdk.language": "nodejs"
       },
       ScopeName: "effect-observability", ScopeVersion: "", ServiceName: "shop",
@@ -139,6 +139,12 @@ describe("frames", () => {
     assert.strictEqual(rows.get("gauge"), undefined)
     assert.deepStrictEqual(rows.get("sum") ?? [], [])
     assert.deepInclude(rows.get("histogram")![0], { Count: 0, Min: 0, Max: 0, BucketCounts: [0, 0, 0] })
+  })
+
+  it("labels of all series stand below the own ones", () => {
+    const frame = new FrameMaker().frame(t0, t0 + 1, [{ metric: requests, labels: { path: "/own" }, value: 1 }])
+    const [rows] = new FrameEncoder(resource, { path: "shared", region: "eu" }).encode([frame])
+    assert.deepStrictEqual(rowsOf("sum", rows!.body)[0]!["Attributes"], { path: "/own", region: "eu" })
   })
 
   it("exemplars stand in the row of their series, exponential buckets in their own table", () => {

@@ -37,7 +37,7 @@ layer(server, { excludeTestServices: true, timeout: "60 seconds" })("the real en
       const { config, metrics, traces } = yield* startProcess(target(engine.url, database))
       const scope = yield* Scope.make()
       const store = yield* Scope.provide(Store.make(config, "test"), scope)
-      const bytes = resourceBytes({ service: "shop", version: "1", instance: "pipe", env: "test", cluster: "" }, {})
+      const bytes = resourceBytes({ service: "shop", version: "1", instance: "pipe", env: "test", cluster: "" })
       const producer = randomUUID()
       const frames = yield* Scope.provide(
         BatchProcessor.make(Metrics.make(Inserter.make(store, producer, "metrics"), bytes), policy<MetricFrame>({
@@ -104,7 +104,7 @@ layer(server, { excludeTestServices: true, timeout: "60 seconds" })("the real en
       const database = fresh()
       const process = yield* startProcess(target(engine.url, database))
       const one = span()
-      const spans = Spans.make(Inserter.make(process.store, "p", "spans"), resourceBytes(process.resource, {}))
+      const spans = Spans.make(Inserter.make(process.store, "p", "spans"), resourceBytes(process.resource))
       const send = (number: number, attempt: number) => spans.export([one], { number, attempt })
       yield* Effect.all([send(1, 1), send(1, 2), send(1, 3)], { concurrency: 3 })
       const count = Effect.promise(() => engine.query(`SELECT count() FROM ${database}.otel_traces`))

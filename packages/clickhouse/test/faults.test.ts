@@ -17,7 +17,7 @@ import { span } from "./support/spans.ts"
 // The rows of the fault table about HTTP sinks (H01 to H14), against a server that does what it is told.
 
 const password = "canary-7f3a"
-const resource = resourceBytes({ service: "shop", version: "1", instance: "i", env: "test", cluster: "" }, {})
+const resource = resourceBytes({ service: "shop", version: "1", instance: "i", env: "test", cluster: "" })
 
 const exporters = (url: string) =>
   Effect.gen(function*() {

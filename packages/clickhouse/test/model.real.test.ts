@@ -88,7 +88,7 @@ layer(Layer.effect(Server, startEngine()), { excludeTestServices: true, timeout:
       let all = spansOf(random, 250, end)
       const backend = yield* startProcess(target(engine.url, "model_spans"))
       for (const service of services) {
-        const exporter = Spans.make(Inserter.make(backend.store, service, "spans"), resourceBytes({ ...backend.resource, service }, {}))
+        const exporter = Spans.make(Inserter.make(backend.store, service, "spans"), resourceBytes({ ...backend.resource, service }))
         const mine = all.filter((one) => one.serviceName === service)
         // Batches cut traces anywhere.
         for (let from = 0, number = 1; from < mine.length; from += 97, number++) {

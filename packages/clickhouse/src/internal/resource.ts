@@ -3,9 +3,8 @@ import { cut, entriesOf, writeMap } from "./attributeText.ts"
 import { RowWriter } from "./RowWriter.ts"
 
 /** Who is observed, as OpenTelemetry's resource attributes (semantic conventions 1.27). */
-export const attributesOf = (resource: ServiceResource, labels: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
+const attributesOf = (resource: ServiceResource): ReadonlyMap<string, string> =>
   new Map([
-    ...Object.entries(labels),
     ["service.name", resource.service],
     ["service.version", resource.version],
     ["service.instance.id", resource.instance],
@@ -18,9 +17,9 @@ export const attributesOf = (resource: ServiceResource, labels: Readonly<Record<
 const scope = "effect-observability"
 
 /** The columns every row of a process begins with: `ResourceAttributes`, `ScopeName`, `ScopeVersion`, `ServiceName`. */
-export const resourceBytes = (resource: ServiceResource, labels: Readonly<Record<string, string>>): Buffer => {
+export const resourceBytes = (resource: ServiceResource): Buffer => {
   const writer = new RowWriter(1_024)
-  writeMap(writer, entriesOf(attributesOf(resource, labels)))
+  writeMap(writer, entriesOf(attributesOf(resource)))
   writer.string(scope)
   writer.string("")
   writer.string(cut(resource.service, 1_024))

@@ -32,7 +32,7 @@ export const startProcess = (options: ClickHouseOptions): Effect.Effect<Process,
     }
     const resource: ServiceResource = { service: "shop", version: "1", instance: randomUUID(), env: "test", cluster: "" }
     const producer = randomUUID()
-    const bytes = resourceBytes(resource, {})
+    const bytes = resourceBytes(resource)
     const frames = Metrics.make(Inserter.make(store, producer, "metrics"), bytes)
     const spans = Spans.make(Inserter.make(store, producer, "spans"), bytes)
     const source = History.sourceOf(store.connection, config.layout, config.readTimeout)
