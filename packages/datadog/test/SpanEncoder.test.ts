@@ -74,7 +74,7 @@ describe("MessagePack", () => {
 
 describe("a span", () => {
   it("has 64 bits of its trace's id, the rest on the first of its chunk", () => {
-    const [chunk, other] = encoded([span(), span({ spanId: "0000000000000001", parentSpanId: "b7ad6b7169203331" }), span({ traceId: `${"0".repeat(16)}ffffffffffffffff` })])
+    const [chunk, other] = encoded([span({ spanId: "0000000000000001", parentSpanId: "b7ad6b7169203331" }), span(), span({ traceId: `${"0".repeat(16)}ffffffffffffffff` })])
     assert.deepStrictEqual(chunk!.map(({ meta, parent_id, span_id, trace_id }) => [trace_id, span_id, parent_id, meta["_dd.p.tid"]]), [
       [0x8448eb211c80319cn, 0xb7ad6b7169203331n, 0n, "0af7651916cd43dd"], [0x8448eb211c80319cn, 1n, 0xb7ad6b7169203331n, undefined]
     ])
@@ -137,7 +137,12 @@ describe("a span", () => {
       events: [{ name: "exception", time: 5n, attributes: { "exception.type": "PaymentFailed", "exception.stacktrace": "at pay" } }]
     })
     assert.strictEqual(failed.error, 1)
-    assert.deepInclude(failed.meta, { "error.type": "PaymentFailed", "error.message": "no funds", "error.stack": "at pay" })
+    assert.deepInclude(failed.meta, { "error.type": "PaymentFailed", "error.message": "no funds", "error.stack": "at pay", "_dd.span_events.has_exception": "true" })
+    const two = one({
+      status: "error", statusMessage: "B: 2", attributes: attributes({ "error.type": "B" }),
+      events: [{ name: "exception", time: 5n, attributes: { "exception.type": "A", "exception.message": "1" } }, { name: "exception", time: 5n, attributes: { "exception.type": "B", "exception.message": "2" } }]
+    })
+    assert.strictEqual(two.meta["error.message"], "2")
     const fine = one({ status: "ok", statusMessage: undefined })
     assert.deepStrictEqual([fine.error, fine.meta["otel.status_code"]], [0, "Ok"])
   })

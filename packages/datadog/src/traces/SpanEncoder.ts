@@ -59,8 +59,9 @@ export class SpanEncoder {
     writer.array(chunks.size)
     for (const chunk of chunks.values()) {
       writer.array(chunk.length)
-      for (let i = 0; i < chunk.length; i++) {
-        this.span(chunk[i]!, i === 0, nativeEvents)
+      // The last that ended comes first: the root of a trace that is whole, where Datadog looks for what is said once.
+      for (let i = chunk.length - 1; i >= 0; i--) {
+        this.span(chunk[i]!, i === chunk.length - 1, nativeEvents)
         if (writer.length > most) {
           writer.clear()
           return undefined
@@ -148,9 +149,12 @@ export class SpanEncoder {
       else put(key, nestedText(value))
     }
     if (span.status === "error") {
-      if (span.statusMessage !== undefined) put("error.message", span.statusMessage)
-      const stack = stackOf(span)
-      if (stack !== undefined) put("error.stack", stack)
+      const exception = exceptionOf(span)
+      const message = exception?.["exception.message"] ?? span.statusMessage
+      if (typeof message === "string") put("error.message", message)
+      const stack = exception?.["exception.stacktrace"]
+      if (typeof stack === "string") put("error.stack", stack)
+      if (exception !== undefined) putWord("_dd.span_events.has_exception", "true")
     }
     if (span.status === "ok" && !attributes.has("otel.status_code")) putWord("otel.status_code", "Ok")
     const context = this.contextOf(span.traceState)
@@ -293,12 +297,15 @@ const readContext = (traceState: string): Incoming => {
   return { origin, maker, priority }
 }
 
-const stackOf = ({ events }: SpanData): string | undefined => {
-  for (const { attributes, name } of events) {
-    const stack = name === "exception" ? attributes["exception.stacktrace"] : undefined
-    if (typeof stack === "string") return stack
+/** The failure itself: of several exceptions the one whose type the span has. */
+const exceptionOf = ({ attributes, events }: SpanData): Readonly<Record<string, unknown>> | undefined => {
+  let first: Readonly<Record<string, unknown>> | undefined
+  for (const event of events) {
+    if (event.name !== "exception") continue
+    if (event.attributes["exception.type"] === attributes.get("error.type")) return event.attributes
+    first ??= event.attributes
   }
-  return undefined
+  return first
 }
 
 const isScalar = (value: unknown): boolean => typeof value === "string" || typeof value === "number" || typeof value === "boolean"

@@ -27,10 +27,12 @@ export interface AgentRequest {
   readonly chunks: ReadonlyArray<ReadonlyArray<AgentSpan>>
 }
 
+const isWhole = (value: unknown): boolean => typeof value === "bigint" ? value >= 0n : Number.isSafeInteger(value) && Number(value) >= 0
+
 const shapes: Readonly<Record<string, (value: unknown) => boolean>> = {
   trace_id: (value) => typeof value === "bigint", span_id: (value) => typeof value === "bigint", parent_id: (value) => typeof value === "bigint",
   name: (value) => typeof value === "string" && /^[a-zA-Z][a-zA-Z0-9_.]*$/.test(value), resource: (value) => typeof value === "string", service: (value) => typeof value === "string" && value !== "",
-  type: (value) => typeof value === "string", error: (value) => value === 0 || value === 1, start: (value) => typeof value === "bigint", duration: (value) => typeof value === "bigint" && value >= 0n,
+  type: (value) => typeof value === "string", error: (value) => value === 0 || value === 1, start: (value) => isWhole(value), duration: (value) => isWhole(value),
   meta: (value) => typeof value === "object" && Object.values(value as object).every((one) => typeof one === "string"),
   metrics: (value) => typeof value === "object" && Object.values(value as object).every((one) => typeof one === "number"),
   span_events: (value) => Array.isArray(value)
