@@ -43,7 +43,7 @@ export const start = (
       ...BatchProcessor.defaultPolicy<string>(),
       maxItems: maxMessages,
       maxBytes: 8 * 1024 * 1024,
-      batchSize: 512,
+      batchSize: 4_096,
       flushInterval,
       attemptTimeout: settings.requestTimeout,
       drainDeadline: settings.shutdownTimeout,

@@ -84,6 +84,14 @@ export const make = (options: MessagesOptions): Dogstatsd["Service"] => {
   const { offer, originFields, random, refuse } = options
   const everywhere = tagField(options.tags, [])
   const keys = new Set(options.tags.map(({ key }) => key))
+  // What stands before a value, for keys that need no care: few, and most of them come again.
+  const known = new Map<string, string>()
+  const beginOf = (key: string): string | undefined => {
+    if (key === "" || key.length > 64 || keys.has(key) || /[:|@,#\n\r]/.test(key)) return undefined
+    const begin = `,${key}:`
+    if (known.size < 1000) known.set(key, begin)
+    return begin
+  }
 
   const tagsOf = (tags: Tags | undefined): string => {
     if (tags === undefined) return everywhere
@@ -91,11 +99,12 @@ export const make = (options: MessagesOptions): Dogstatsd["Service"] => {
     let plain = true
     for (const key in tags) {
       const value = tags[key]!
-      if (!isPlain(key) || keys.has(key) || !isPlainValue(value)) {
+      const begin = known.get(key) ?? beginOf(key)
+      if (begin === undefined || !isPlainValue(value)) {
         plain = false
         break
       }
-      out += `,${key}:${value}`
+      out += begin + value
     }
     if (!plain) {
       const own = Object.entries(tags).filter(([key, value]) => key !== "" && value !== undefined && value !== null)
@@ -193,16 +202,6 @@ const problemOf = (kind: MetricKind, name: string, value: unknown, given: Messag
 }
 
 const timeOf = (time: number | undefined): number | undefined => time === undefined || !(time >= 1) ? undefined : Math.round(time)
-
-// Known to be plain; there are few keys, and most of them come again.
-const plainKeys = new Set<string>()
-
-const isPlain = (key: string): boolean => {
-  if (plainKeys.has(key)) return true
-  if (key === "" || key.length > 64 || /[:|@,#\n\r]/.test(key)) return false
-  if (plainKeys.size < 1000) plainKeys.add(key)
-  return true
-}
 
 const isPlainValue = (value: string): boolean => {
   if (typeof value !== "string" || value.length > 100) return false

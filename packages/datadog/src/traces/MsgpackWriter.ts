@@ -5,11 +5,14 @@ const maxWords = 4_096
 /** Writes MessagePack into one growing buffer. */
 export class MsgpackWriter {
   private buffer: Buffer
+  /** Of the same bytes: its accessors are faster than those of `Buffer`. */
+  private view: DataView
   private at = 0
   private words = new Map<string, Buffer>()
 
   constructor(size = 64 * 1024) {
     this.buffer = Buffer.allocUnsafeSlow(size)
+    this.view = viewOf(this.buffer)
   }
 
   get length(): number {
@@ -19,7 +22,9 @@ export class MsgpackWriter {
   /** Forgets what was written; a buffer that has become larger than `keep` bytes is given up. */
   clear(keep = 1024 * 1024): void {
     this.at = 0
-    if (this.buffer.length > keep) this.buffer = Buffer.allocUnsafeSlow(64 * 1024)
+    if (this.buffer.length <= keep) return
+    this.buffer = Buffer.allocUnsafeSlow(64 * 1024)
+    this.view = viewOf(this.buffer)
   }
 
   /** A copy of what was written. */
@@ -44,7 +49,7 @@ export class MsgpackWriter {
   }
 
   closeMap(place: number, length: number): void {
-    this.buffer.writeUInt32BE(length, place)
+    this.view.setUint32(place, length)
   }
 
   /** A text that comes again and again: a key, a name. */
@@ -56,6 +61,11 @@ export class MsgpackWriter {
       if (this.words.size >= maxWords) this.words = new Map()
       this.words.set(text, bytes)
     }
+    this.raw(bytes)
+  }
+
+  /** What was encoded before. */
+  raw(bytes: Uint8Array): void {
     const { length } = bytes
     this.need(length)
     const { at, buffer } = this
@@ -84,7 +94,7 @@ export class MsgpackWriter {
     }
     const size = buffer.write(text, at + 5, "utf8")
     buffer[at] = 0xdb
-    buffer.writeUInt32BE(size, at + 1)
+    this.view.setUint32(at + 1, size)
     this.at = at + 5 + size
   }
 
@@ -101,7 +111,7 @@ export class MsgpackWriter {
       return
     }
     this.buffer[this.at] = 0xcb
-    this.buffer.writeDoubleBE(value, this.at + 1)
+    this.view.setFloat64(this.at + 1, value)
     this.at += 9
   }
 
@@ -109,7 +119,7 @@ export class MsgpackWriter {
   double(value: number): void {
     this.need(9)
     this.buffer[this.at] = 0xcb
-    this.buffer.writeDoubleBE(value, this.at + 1)
+    this.view.setFloat64(this.at + 1, value)
     this.at += 9
   }
 
@@ -117,14 +127,14 @@ export class MsgpackWriter {
   uint64(value: bigint): void {
     this.need(9)
     this.buffer[this.at] = 0xcf
-    this.buffer.writeBigUInt64BE(BigInt.asUintN(64, value), this.at + 1)
+    this.view.setBigUint64(this.at + 1, value)
     this.at += 9
   }
 
   int64(value: bigint): void {
     this.need(9)
     this.buffer[this.at] = 0xd3
-    this.buffer.writeBigInt64BE(BigInt.asIntN(64, value), this.at + 1)
+    this.view.setBigInt64(this.at + 1, value)
     this.at += 9
   }
 
@@ -145,11 +155,11 @@ export class MsgpackWriter {
       this.at = at + 1
     } else if (length <= 0xffff) {
       buffer[at] = medium
-      buffer.writeUInt16BE(length, at + 1)
+      this.view.setUint16(at + 1, length)
       this.at = at + 3
     } else {
       buffer[at] = large
-      buffer.writeUInt32BE(length, at + 1)
+      this.view.setUint32(at + 1, length)
       this.at = at + 5
     }
   }
@@ -160,13 +170,17 @@ export class MsgpackWriter {
     const larger = Buffer.allocUnsafeSlow(Math.max(wanted, this.buffer.length * 2))
     this.buffer.copy(larger, 0, 0, this.at)
     this.buffer = larger
+    this.view = viewOf(larger)
   }
 }
 
 /** Of a hex digit in lower case. */
 const nibble = (code: number): number => code <= 57 ? code - 48 : code - 87
 
-const encoded = (text: string): Buffer => {
+const viewOf = (buffer: Buffer): DataView => new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+
+/** A text of at most 65,535 bytes, to be written with `raw`. */
+export const encoded = (text: string): Buffer => {
   const bytes = Buffer.from(text)
   const { length } = bytes
   const head = length < 32 ? [0xa0 | length] : length < 256 ? [0xd9, length] : [0xda, length >> 8, length & 0xff]

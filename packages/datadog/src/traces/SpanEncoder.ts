@@ -1,7 +1,7 @@
 import { type SpanData, Tracestate } from "@effect-observability/core"
-import { MsgpackWriter } from "./MsgpackWriter.ts"
+import { encoded, MsgpackWriter } from "./MsgpackWriter.ts"
 import { eventsText, linksText, nestedText } from "./spanText.ts"
-import { httpNames, isHttp, operationOf, text, typeOf } from "./spanNames.ts"
+import { type Facts, factsOf, httpNames, operationOf, typeOf } from "./spanNames.ts"
 
 export interface SpanWords {
   readonly service: string
@@ -20,11 +20,32 @@ const own = new Set([
   "env", "version", "span.kind", "error.message", "error.stack", "events", "w3c.tracestate", "language", "_sampling_priority_v1", "_sample_rate", "process_id",
   "otel.dropped_attributes_count", "otel.dropped_events_count", "otel.dropped_links_count"
 ])
-const isOwn = (key: string): boolean => own.has(key) || key.startsWith("_dd.")
+const isOwn = (name: string): boolean => own.has(name) || name.startsWith("_dd.")
 /** Named by attributes, and fields of the span. */
 const fields = new Set(["operation.name", "resource.name", "service.name", "span.type"])
 
+const maxKnown = 1_000
 const maxResource = 5_000
+
+// Keys of every span, encoded once.
+const key = {
+  type: encoded("type"),
+  trace_id: encoded("trace_id"),
+  span_id: encoded("span_id"),
+  parent_id: encoded("parent_id"),
+  name: encoded("name"),
+  resource: encoded("resource"),
+  service: encoded("service"),
+  error: encoded("error"),
+  start: encoded("start"),
+  duration: encoded("duration"),
+  meta: encoded("meta"),
+  metrics: encoded("metrics"),
+  span_events: encoded("span_events"),
+  time_unix_nano: encoded("time_unix_nano"),
+  attributes: encoded("attributes"),
+  kind: encoded("span.kind"), env: encoded("env"), version: encoded("version"), priority: encoded("_sampling_priority_v1"), topLevel: encoded("_dd.top_level"), measured: encoded("_dd.measured")
+}
 
 /** Spans in the agent's form (`/v0.4/traces`): an array of chunks, each the spans of one trace. */
 export class SpanEncoder {
@@ -32,6 +53,10 @@ export class SpanEncoder {
   private readonly words: SpanWords
   private readonly tags: ReadonlyArray<readonly [key: string, value: string]>
   private readonly tagKeys: ReadonlySet<string>
+  /** What is done with an attribute of a name; there are few. */
+  private readonly known = new Map<string, { readonly skipped: boolean; readonly http: string | undefined }>()
+  /** Entries of the map that is being written. */
+  private count = 0
   private readonly numberKeys: Array<string> = []
   private readonly numbers: Array<number> = []
   private lastState = ""
@@ -76,128 +101,153 @@ export class SpanEncoder {
 
   private span(span: SpanData, first: boolean, nativeEvents: boolean): void {
     const { words, writer } = this
-    const { attributes } = span
-    const type = typeOf(span)
+    const facts = factsOf(span.attributes)
+    const type = typeOf(facts, span.kind)
     const native = nativeEvents && span.events.length > 0
-    const service = (attributes.size > 0 ? text(attributes, "service.name") : undefined) ?? words.service
+    const service = facts.service ?? words.service
     writer.map(11 + (type === undefined ? 0 : 1) + (native ? 1 : 0))
     if (type !== undefined) {
-      writer.word("type")
+      writer.raw(key.type)
       writer.word(type)
     }
-    writer.word("trace_id")
+    writer.raw(key.trace_id)
     writer.hex64(span.traceId, 16)
-    writer.word("span_id")
+    writer.raw(key.span_id)
     writer.hex64(span.spanId, 0)
-    writer.word("parent_id")
+    writer.raw(key.parent_id)
     if (span.parentSpanId === undefined) writer.uint64(0n)
     else writer.hex64(span.parentSpanId, 0)
-    writer.word("name")
-    writer.word(operationOf(span))
-    writer.word("resource")
-    writer.word(((attributes.size > 0 ? text(attributes, "resource.name") : undefined) ?? span.name).slice(0, maxResource))
-    writer.word("service")
+    writer.raw(key.name)
+    writer.word(operationOf(facts, span.kind))
+    writer.raw(key.resource)
+    writer.word((facts.resource ?? span.name).slice(0, maxResource))
+    writer.raw(key.service)
     writer.word(service.slice(0, 100))
-    writer.word("error")
+    writer.raw(key.error)
     writer.number(span.status === "error" ? 1 : 0)
-    writer.word("start")
+    writer.raw(key.start)
     writer.int64(span.startTime)
-    writer.word("duration")
+    writer.raw(key.duration)
     const duration = span.endTime - span.startTime
     writer.int64(duration < 0n ? 0n : duration)
-    this.meta(span, service, first, nativeEvents)
+    this.meta(span, facts, service, first, nativeEvents)
     this.metrics(span, first)
     if (native) this.events(span)
   }
 
-  private meta(span: SpanData, service: string, first: boolean, nativeEvents: boolean): void {
-    const { numberKeys, numbers, words, writer } = this
+  private put(name: string, value: string): void {
+    this.writer.word(name)
+    this.writer.text(value)
+    this.count++
+  }
+
+  /** A value that comes again. */
+  private putWord(name: string, value: string): void {
+    this.writer.word(name)
+    this.writer.word(value)
+    this.count++
+  }
+
+  private putKey(name: Uint8Array, value: string): void {
+    this.writer.raw(name)
+    this.writer.word(value)
+    this.count++
+  }
+
+  private meta(span: SpanData, facts: Readonly<Facts>, service: string, first: boolean, nativeEvents: boolean): void {
+    const { words, writer } = this
     const { attributes } = span
-    numberKeys.length = 0
-    numbers.length = 0
-    writer.word("meta")
+    this.numberKeys.length = 0
+    this.numbers.length = 0
+    writer.raw(key.meta)
     const place = writer.openMap()
-    let count = 0
-    const put = (key: string, value: string): void => {
-      writer.word(key)
-      writer.text(value)
-      count++
-    }
-    const putWord = (key: string, value: string): void => {
-      writer.word(key)
-      writer.word(value)
-      count++
-    }
-    putWord("span.kind", span.kind)
-    if (words.env !== "") putWord("env", words.env)
-    if (words.version !== "" && service === words.service) putWord("version", words.version)
-    if (service !== words.service) putWord("_dd.base_service", words.service)
-    for (const [key, value] of this.tags) if (!attributes.has(key)) putWord(key, value)
-    const http = isHttp(attributes)
-    for (const [given, value] of attributes) {
-      const key = http ? this.nameOf(given, attributes) : given
-      if (isOwn(key)) continue
-      if (typeof value === "number") {
-        if (key === "http.status_code" || !Number.isFinite(value)) putWord(key, String(value))
-        else {
-          numberKeys.push(key)
-          numbers.push(value)
-        }
-      } else if (fields.has(key)) continue
-      else if (typeof value === "string") put(key, value)
-      else if (typeof value === "boolean") putWord(key, value ? "true" : "false")
-      else put(key, nestedText(value))
-    }
-    if (span.status === "error") {
-      const exception = exceptionOf(span)
-      const message = exception?.["exception.message"] ?? span.statusMessage
-      if (typeof message === "string") put("error.message", message)
-      const stack = exception?.["exception.stacktrace"]
-      if (typeof stack === "string") put("error.stack", stack)
-      if (exception !== undefined) putWord("_dd.span_events.has_exception", "true")
-    }
-    if (span.status === "ok" && !attributes.has("otel.status_code")) putWord("otel.status_code", "Ok")
+    this.count = 0
+    this.putKey(key.kind, span.kind)
+    if (words.env !== "") this.putKey(key.env, words.env)
+    if (service === words.service) {
+      if (words.version !== "") this.putKey(key.version, words.version)
+    } else this.putWord("_dd.base_service", words.service)
+    for (const [name, value] of this.tags) if (!attributes.has(name)) this.putWord(name, value)
+    for (const [name, value] of attributes) this.attribute(name, value, facts.http, attributes)
+    if (span.status === "error") this.failure(span)
+    else if (span.status === "ok" && !attributes.has("otel.status_code")) this.putWord("otel.status_code", "Ok")
     const context = this.contextOf(span.traceState)
-    if (span.traceState !== "") put("w3c.tracestate", span.traceState)
-    if (context.origin !== undefined) putWord("_dd.origin", context.origin)
+    if (span.traceState !== "") this.put("w3c.tracestate", span.traceState)
+    if (context.origin !== undefined) this.putWord("_dd.origin", context.origin)
     if (span.links.length > 0) {
       const { left, text } = linksText(span.links)
       this.left += left
-      put("_dd.span_links", text)
+      this.put("_dd.span_links", text)
     }
     if (!nativeEvents && span.events.length > 0) {
       const { left, text } = eventsText(span.events)
       this.left += left
-      put("events", text)
+      this.put("events", text)
     }
     if (first) {
-      putWord("language", "javascript")
-      if (!span.traceId.startsWith("0000000000000000")) put("_dd.p.tid", span.traceId.slice(0, 16))
+      this.putWord("language", "javascript")
+      if (!span.traceId.startsWith("0000000000000000")) this.put("_dd.p.tid", span.traceId.slice(0, 16))
       // Who decided: 3 is a rule of the program's, 0 nobody (dd-trace-js, `SAMPLING_MECHANISM_*`).
-      putWord("_dd.p.dm", context.maker ?? (span.weight > 1 ? "-3" : "-0"))
+      this.putWord("_dd.p.dm", context.maker ?? (span.weight > 1 ? "-3" : "-0"))
     }
-    writer.closeMap(place, count)
+    writer.closeMap(place, this.count)
+  }
+
+  private attribute(given: string, value: unknown, http: boolean, attributes: SpanData["attributes"]): void {
+    let known = this.known.get(given)
+    if (known === undefined) {
+      known = { skipped: isOwn(given) || fields.has(given), http: httpNames.get(given) }
+      if (this.known.size < maxKnown) this.known.set(given, known)
+    }
+    if (known.skipped) return
+    const mapped = known.http
+    const name = !http || mapped === undefined || attributes.has(mapped) || this.tagKeys.has(mapped) ? given : mapped
+    if (typeof value === "number") {
+      if (name === "http.status_code" || !Number.isFinite(value)) this.putWord(name, String(value))
+      else {
+        this.numberKeys.push(name)
+        this.numbers.push(value)
+      }
+    } else if (typeof value === "string") this.put(name, value)
+    else if (typeof value === "boolean") this.putWord(name, value ? "true" : "false")
+    else this.put(name, nestedText(value))
+  }
+
+  private failure(span: SpanData): void {
+    const exception = exceptionOf(span)
+    const message = exception?.["exception.message"] ?? span.statusMessage
+    if (typeof message === "string") this.put("error.message", message)
+    const stack = exception?.["exception.stacktrace"]
+    if (typeof stack === "string") this.put("error.stack", stack)
+    if (exception !== undefined) this.putWord("_dd.span_events.has_exception", "true")
   }
 
   private metrics(span: SpanData, first: boolean): void {
     const { numberKeys, numbers, words, writer } = this
-    writer.word("metrics")
+    writer.raw(key.metrics)
     const place = writer.openMap()
     let count = numbers.length
     for (let i = 0; i < numbers.length; i++) {
       writer.word(numberKeys[i]!)
       writer.double(numbers[i]!)
     }
-    const put = (key: string, value: number): void => {
-      writer.word(key)
+    const put = (name: string, value: number): void => {
+      writer.word(name)
       writer.double(value)
       count++
     }
-    put("_sampling_priority_v1", this.contextOf(span.traceState).priority)
+    const putOne = (name: Uint8Array): void => {
+      writer.raw(name)
+      writer.double(1)
+      count++
+    }
+    writer.raw(key.priority)
+    writer.double(this.contextOf(span.traceState).priority)
+    count++
     const { kind } = span
     // The first span of a service in a trace, as the agent tells it of OpenTelemetry's spans: it counts requests by these.
-    if (span.parentSpanId === undefined || kind === "server" || kind === "consumer") put("_dd.top_level", 1)
-    if (kind !== "internal") put("_dd.measured", 1)
+    if (span.parentSpanId === undefined || kind === "server" || kind === "consumer") putOne(key.topLevel)
+    if (kind !== "internal") putOne(key.measured)
     if (span.weight !== 1) put("_sample_rate", 1 / span.weight)
     if (first) put("process_id", words.pid)
     // OpenTelemetry, "Mapping to non-OTLP formats".
@@ -210,20 +260,20 @@ export class SpanEncoder {
   /** As the agent's structure: every attribute with its type. */
   private events({ events }: SpanData): void {
     const { writer } = this
-    writer.word("span_events")
+    writer.raw(key.span_events)
     writer.array(events.length)
     for (const { attributes, name, time } of events) {
       const entries = Object.entries(attributes)
       writer.map(entries.length === 0 ? 2 : 3)
-      writer.word("name")
+      writer.raw(key.name)
       writer.word(name)
-      writer.word("time_unix_nano")
+      writer.raw(key.time_unix_nano)
       writer.uint64(time < 0n ? 0n : time)
       if (entries.length === 0) continue
-      writer.word("attributes")
+      writer.raw(key.attributes)
       writer.map(entries.length)
-      for (const [key, value] of entries) {
-        writer.word(key)
+      for (const [attribute, value] of entries) {
+        writer.word(attribute)
         if (Array.isArray(value) && value.every(isScalar)) {
           this.typed(4, "array_value")
           writer.map(1)
@@ -254,17 +304,12 @@ export class SpanEncoder {
     }
   }
 
-  private typed(type: number, key: string): void {
+  private typed(type: number, field: string): void {
     const { writer } = this
     writer.map(2)
-    writer.word("type")
+    writer.raw(key.type)
     writer.number(type)
-    writer.word(key)
-  }
-
-  private nameOf(key: string, attributes: SpanData["attributes"]): string {
-    const mapped = httpNames.get(key)
-    return mapped === undefined || attributes.has(mapped) || this.tagKeys.has(mapped) ? key : mapped
+    writer.word(field)
   }
 
   /** What a Datadog tracer before us said of the trace; most spans have the state of the one before. */

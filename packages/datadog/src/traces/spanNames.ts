@@ -11,63 +11,70 @@ const relational = new Set([
 ])
 const caches = new Set(["redis", "valkey", "memcached", "geode", "hazelcast"])
 
-export const text = (attributes: Attributes, ...keys: ReadonlyArray<string>): string | undefined => {
-  for (const key of keys) {
-    const value = attributes.get(key)
-    if (typeof value === "string" && value !== "") return value
-  }
-  return undefined
+/** What of a span's attributes decides how it is called; read in one pass. */
+export interface Facts {
+  operation: string | undefined
+  resource: string | undefined
+  service: string | undefined
+  type: string | undefined
+  http: boolean
+  database: string | undefined
+  messaging: string | undefined
+  step: string | undefined
+  rpc: string | undefined
+  protocol: string | undefined
 }
 
-export const isHttp = (attributes: Attributes): boolean => attributes.has("http.request.method") || attributes.has("http.method")
+const none: Readonly<Facts> = {
+  operation: undefined, resource: undefined, service: undefined, type: undefined, http: false, database: undefined, messaging: undefined, step: undefined, rpc: undefined, protocol: undefined
+}
+
+export const factsOf = (attributes: Attributes): Readonly<Facts> => {
+  if (attributes.size === 0) return none
+  let facts: Facts | undefined
+  for (const [key, value] of attributes) {
+    const field = deciding.get(key)
+    if (field === undefined) continue
+    facts ??= { ...none }
+    if (field === "http") facts.http = true
+    // Of two names of one thing the newer one counts, whatever their order.
+    else if (typeof value === "string" && value !== "" && (facts[field] === undefined || !older.has(key))) facts[field] = value
+  }
+  return facts ?? none
+}
+
+const deciding: ReadonlyMap<string, keyof Facts> = new Map<string, keyof Facts>([
+  ["operation.name", "operation"], ["resource.name", "resource"], ["service.name", "service"], ["span.type", "type"], ["http.request.method", "http"], ["http.method", "http"],
+  ["db.system.name", "database"], ["db.system", "database"], ["messaging.system", "messaging"], ["messaging.operation.name", "step"], ["messaging.operation", "step"],
+  ["messaging.operation.type", "step"], ["rpc.system.name", "rpc"], ["rpc.system", "rpc"], ["network.protocol.name", "protocol"]
+])
+const older = new Set(["db.system", "messaging.operation", "messaging.operation.type", "rpc.system"])
 
 /** Datadog's operation name: few, the same for all requests of a kind; what is special stands in the resource. */
-export const operationOf = ({ attributes, kind }: SpanData): string => {
-  if (attributes.size > 0) {
-    const named = text(attributes, "operation.name")
-    if (named !== undefined) return clean(named)
-    if (kind !== "internal") {
-      const special = specialOperation(attributes, kind)
-      if (special !== undefined) return clean(special)
-    }
-  }
-  return kind === "server" ? "server.request" : kind === "client" ? "client.request" : kind
-}
-
-const specialOperation = (attributes: Attributes, kind: SpanData["kind"]): string | undefined => {
-  if (isHttp(attributes)) {
-    if (kind === "server") return "http.server.request"
-    if (kind === "client") return "http.client.request"
-  }
-  const database = text(attributes, "db.system.name", "db.system")
-  if (database !== undefined && kind === "client") return `${database}.query`
-  const messaging = text(attributes, "messaging.system")
-  const step = text(attributes, "messaging.operation.name", "messaging.operation", "messaging.operation.type")
-  if (messaging !== undefined && step !== undefined) return `${messaging}.${step}`
-  const rpc = text(attributes, "rpc.system.name", "rpc.system")
-  if (rpc !== undefined && kind === "client") return `${rpc}.client.request`
-  if (rpc !== undefined && kind === "server") return `${rpc}.server.request`
-  const protocol = text(attributes, "network.protocol.name")
-  return protocol !== undefined && (kind === "server" || kind === "client") ? `${protocol}.${kind}.request` : undefined
+export const operationOf = ({ database, http, messaging, operation, protocol, rpc, step }: Readonly<Facts>, kind: SpanData["kind"]): string => {
+  if (operation !== undefined) return clean(operation)
+  const client = kind === "client"
+  const call = client || kind === "server"
+  if (http && call) return client ? "http.client.request" : "http.server.request"
+  if (database !== undefined && client) return clean(`${database}.query`)
+  if (messaging !== undefined && step !== undefined && kind !== "internal") return clean(`${messaging}.${step}`)
+  if (!call) return kind
+  if (rpc !== undefined) return clean(`${rpc}.${kind}.request`)
+  return protocol === undefined ? `${kind}.request` : clean(`${protocol}.${kind}.request`)
 }
 
 /** Datadog's span type; `undefined` for work of the program's own. */
-export const typeOf = ({ attributes, kind }: SpanData): string | undefined => {
-  if (attributes.size > 0) {
-    const named = text(attributes, "span.type")
-    if (named !== undefined) return named.slice(0, 100)
-  }
+export const typeOf = ({ database, http, rpc, type }: Readonly<Facts>, kind: SpanData["kind"]): string | undefined => {
+  if (type !== undefined) return type.slice(0, 100)
   switch (kind) {
     case "server":
       return "web"
     case "producer":
     case "consumer":
       return "queue"
-    case "client": {
-      const database = text(attributes, "db.system.name", "db.system")
+    case "client":
       if (database !== undefined) return caches.has(database) ? "cache" : relational.has(database) ? "sql" : "db"
-      return isHttp(attributes) ? "http" : text(attributes, "rpc.system.name", "rpc.system") !== undefined ? "rpc" : "http"
-    }
+      return http || rpc === undefined ? "http" : "rpc"
     default:
       return undefined
   }
