@@ -51,6 +51,15 @@ export const nestedText = (value: unknown): string => value === undefined ? "" :
 
 const json = (value: unknown): string => {
   try {
+    return JSON.stringify(value) ?? "null"
+  } catch {
+    return withBigints(value)
+  }
+}
+
+/** Slower: a function that looks at every value. */
+const withBigints = (value: unknown): string => {
+  try {
     return JSON.stringify(value, (_, one) => typeof one === "bigint" ? String(one) : one) ?? "null"
   } catch {
     return "\"unreadable\""
