@@ -51,8 +51,9 @@ export default (bench: Bench): void => {
     bench.compare({
       name: native ? "datadog.encode.native" : "datadog.encode",
       unit: "ns/op",
-      must: 1,
-      moonshot: 0.6,
+      // Text is for agents that know no structures: it is JSON inside.
+      must: native ? 1 : 1.3,
+      moonshot: native ? 0.7 : 1,
       baseline: { name: "OTel ProtobufTraceSerializer", ops: size, run: () => void ProtobufTraceSerializer.serializeRequest(theirs) },
       subject: {
         name: native ? "SpanEncoder, events as structures" : "SpanEncoder, events as text",
