@@ -1,5 +1,5 @@
 import { HistoryError, MetricsHistory, quietly, Telemetry, TraceHistory } from "@effect-observability/core"
-import type { BatchProcessor, ComponentReport, CompositionError, MetricFrame, SpanData } from "@effect-observability/core"
+import type { BatchProcessor, ComponentReport, CompositionError, ErrorData, LogData, SpanData } from "@effect-observability/core"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -9,10 +9,12 @@ import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import { type ClickHouseConfig, ClickHouseConfigError, type ClickHouseOptions, resolve } from "./ClickHouseConfig.ts"
 import * as History from "./ClickHouseHistory.ts"
+import * as Logs from "./ClickHouseLogs.ts"
 import * as Metrics from "./ClickHouseMetrics.ts"
 import * as Spans from "./ClickHouseSpans.ts"
 import * as Connection from "./internal/Connection.ts"
 import * as Inserter from "./internal/Inserter.ts"
+import { ofError, ofLog } from "./internal/logRecord.ts"
 import { resourceBytes } from "./internal/resource.ts"
 import { repairs } from "./internal/RowWriter.ts"
 import * as Store from "./internal/Store.ts"
@@ -82,7 +84,7 @@ export const layerConfig = (
   ))
 
 /** How long a database that is back may wait for us. */
-const maxBackoff = "5 seconds"
+const maxBackoff = "5 seconds" as const
 
 const make = (options: ClickHouseOptions) =>
   Effect.gen(function*() {
@@ -116,12 +118,27 @@ const make = (options: ClickHouseOptions) =>
       })
       : undefined
 
+    const records = { maxAttempts: Infinity, maxBackoff, batchSize: config.batchSize, flushInterval: config.flushInterval }
+    const errors = config.errors
+      ? yield* telemetry.exportErrors({
+        name: config.name,
+        exporter: Logs.make(Inserter.make(store, producer, "errors"), resource, ofError),
+        policy: records
+      })
+      : undefined
+    const logs = config.logs
+      ? yield* telemetry.exportLogs({ name: config.name, exporter: Logs.make(Inserter.make(store, producer, "logs"), resource, ofLog), policy: records })
+      : undefined
+    const pipes: Pipes = { metrics: frames, spans, errors, logs }
+
     yield* telemetry.register({
       name: config.name,
       kind: "clickhouse",
       ...(spans === undefined ? {} : { onSpan: (span: SpanData) => void spans.offerUnsafe(span) }),
-      flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void], { concurrency: 2, discard: true }),
-      report: () => report(config, store, frames, spans)
+      ...(errors === undefined ? {} : { onError: (error: ErrorData) => void errors.offerUnsafe(error) }),
+      ...(logs === undefined ? {} : { onLog: (line: LogData) => void logs.offerUnsafe(line) }),
+      flush: Effect.forEach(Object.values(pipes), (pipe) => pipe?.flush ?? Effect.void, { concurrency: "unbounded", discard: true }),
+      report: () => report(config, store, pipes)
     })
     if (!config.history) return nothing
     const readers = yield* Connection.make(config.target, { connections: config.readConnections })
@@ -132,15 +149,15 @@ const make = (options: ClickHouseOptions) =>
 /** A queue that has waited this long is not catching up. Milliseconds. */
 const downAfter = 60_000
 
-const report = (
-  config: ClickHouseConfig,
-  store: Store.Store,
-  frames: BatchProcessor.BatchProcessor<MetricFrame> | undefined,
-  spans: BatchProcessor.BatchProcessor<SpanData> | undefined
-): ComponentReport => {
+type Pipes = Readonly<Record<"metrics" | "spans" | "errors" | "logs", Pick<BatchProcessor.BatchProcessor<never>, "flush" | "ledger" | "status"> | undefined>>
+const signals = ["metrics", "spans", "errors", "logs"] as const
+
+const report = (config: ClickHouseConfig, store: Store.Store, all: Pipes): ComponentReport => {
   const { problem, ready } = store.state()
-  const pipes = [{ signal: "metrics" as const, processor: frames }, { signal: "spans" as const, processor: spans }]
-    .flatMap(({ processor, signal }) => (processor === undefined ? [] : [{ signal, processor, status: processor.status() }]))
+  const pipes = signals.flatMap((signal) => {
+    const processor = all[signal]
+    return processor === undefined ? [] : [{ signal, processor, status: processor.status() }]
+  })
   const failing = pipes.filter(({ status }) => status.failures > 0)
   const oldest = Math.max(0, ...failing.map(({ status }) => status.oldestAgeMillis))
   return {

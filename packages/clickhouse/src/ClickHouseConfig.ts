@@ -27,6 +27,10 @@ export interface ClickHouseOptions {
   readonly batchSize?: number
   /** Which of the kept spans go here; what is left out is counted in this backend's ledger. Default all. */
   readonly spans?: SpanSelection
+  /** `true`: the program's log lines are kept in the table of logs. Default `false`: logging stays the program's own. */
+  readonly logs?: boolean
+  /** `false`: reported errors are not kept in the table of logs. Default `true`. */
+  readonly errors?: boolean
   /** How inserts are compressed on their way. Default `"zstd"`. */
   readonly compression?: "zstd" | "gzip" | "none"
   /** Certificates in PEM, where the system's authorities are not enough; needs an `https` address. */
@@ -79,6 +83,8 @@ export interface ClickHouseConfig {
   /** Milliseconds. */
   readonly readTimeout: number
   readonly history: boolean
+  readonly logs: boolean
+  readonly errors: boolean
 }
 
 /** Fails with the first option that cannot be used. */
@@ -126,7 +132,9 @@ export const resolve = (options: ClickHouseOptions): Effect.Effect<ClickHouseCon
       batchSize,
       readConnections,
       readTimeout,
-      history: options.history ?? true
+      history: options.history ?? true,
+      logs: options.logs ?? false,
+      errors: options.errors ?? true
     }
   })
 

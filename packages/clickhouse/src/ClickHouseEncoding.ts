@@ -1,5 +1,6 @@
 import type { MetricFrame, Series, SeriesExemplar, SpanData } from "@effect-observability/core"
 import { cut, entriesOf, recordEntries, type Entry, writeMap, writeTypes } from "./internal/attributeText.ts"
+import { type LogRecord, severities } from "./internal/logRecord.ts"
 import { repaired, RowWriter } from "./internal/RowWriter.ts"
 import type { MetricTable } from "./internal/tables.ts"
 
@@ -7,7 +8,7 @@ import type { MetricTable } from "./internal/tables.ts"
 
 /** Rows of one table, without a header. */
 export interface Rows {
-  readonly table: "traces" | MetricTable
+  readonly table: "traces" | "logs" | MetricTable
   readonly count: number
   readonly body: Buffer
 }
@@ -82,6 +83,31 @@ const writeSpan = (writer: RowWriter, span: SpanData, resource: Uint8Array): voi
 const writeMaps = (writer: RowWriter, all: ReadonlyArray<ReadonlyArray<Entry>>): void => {
   writer.count(all.length)
   for (const entries of all) writeMap(writer, entries)
+}
+
+// ------------------------------------------------------------------------------------------------------------------------- logs
+
+/** A row per record. `resource` is what `resourceBytes` made. */
+export const logs = (writer: RowWriter, records: ReadonlyArray<LogRecord>, resource: Uint8Array): Rows => {
+  writer.clear()
+  for (const record of records) {
+    const attributes = entriesOf(record.attributes)
+    writer.raw(resource)
+    writer.int64(timeOf(record.time))
+    writer.string(record.traceId ?? "")
+    writer.string(record.spanId ?? "")
+    writer.uint8(record.flags & 0xff)
+    writer.string(record.level.toUpperCase())
+    writer.uint8(severities[record.level] ?? 0)
+    writer.string(cut(record.body))
+    // ResourceSchemaUrl, ScopeSchemaUrl, ScopeAttributes
+    writer.string("")
+    writer.string("")
+    writer.count(0)
+    writeMap(writer, attributes)
+    writeTypes(writer, attributes)
+  }
+  return { table: "logs", count: records.length, body: writer.bytes() }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- metrics

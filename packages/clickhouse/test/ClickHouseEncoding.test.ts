@@ -1,7 +1,8 @@
-import { MetricDefinition } from "@effect-observability/core"
+import { type ErrorData, type LogData, MetricDefinition } from "@effect-observability/core"
 import { FrameMaker } from "@effect-observability/testkit/contract"
 import { assert, describe, it } from "@effect/vitest"
-import { FrameEncoder, header, spans } from "../src/ClickHouseEncoding.ts"
+import { FrameEncoder, header, logs, spans } from "../src/ClickHouseEncoding.ts"
+import { ofError, ofLog } from "../src/internal/logRecord.ts"
 import { resourceBytes } from "../src/internal/resource.ts"
 import { repairs, RowWriter } from "../src/internal/RowWriter.ts"
 import { valueOf } from "../src/internal/attributeText.ts"
@@ -24,7 +25,7 @@ describe("spans", () => {
     })
     assert.deepStrictEqual({ ...row }, {
       ResourceAttributes: {
-        "service.name": "shop", "service.version": "1.2", "service.instance.id": "i-1", "deployment.environment.name": "prod", cluster: "eu",
+        "service.name": "shop", "service.version": "1.2", "service.instance.id": "i-1", "deployment.environment.name": "prod", "k8s.cluster.name": "eu",
         "telemetry.sdk.name": "effect-observability", "telemetry.sdk.language": "nodejs"
       },
       ScopeName: "effect-observability", ScopeVersion: "", ServiceName: "shop",
@@ -101,6 +102,29 @@ describe("spans", () => {
     for (const [text, type, value] of [["1.5", "number", 1.5], ["NaN", "number", NaN], ["true", "bool", true], ["[1]", "json", [1]], ["{", "json", "{"], ["42", "", "42"], ["42", undefined, "42"]] as const) {
       assert.deepStrictEqual(valueOf(text, type), value)
     }
+  })
+})
+
+it("log lines and errors are rows of the table of logs", () => {
+  const line: LogData = {
+    time: 5n, level: "warn", message: "low\n\0", attributes: new Map<string, unknown>([["left", 3], ["user_id", "own"]]), traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331",
+    traceFlags: 1, requestId: "r", userId: "u", tenantId: undefined, module: "m", errorId: "e", logSpans: [{ name: "load", millis: 7 }], cause: "Error: x\n    at y"
+  }
+  const error: ErrorData = {
+    errorId: "e", time: 6n, kind: "defect", errorClass: "system", level: "fatal", errorType: "TypeError", message: "x is undefined", stack: "at y",
+    causes: [{ type: "TypeError", message: "x is undefined", stack: undefined, parent: undefined }, { type: "IoError", message: "disk", stack: undefined, parent: 0 }],
+    fingerprint: "f", spanNames: ["charge"], traceId: undefined, spanId: undefined, sampled: false, requestId: undefined, userId: undefined, tenantId: "t", module: undefined,
+    attributes: new Map(), handled: false, breadcrumbs: []
+  }
+  const [first, second] = rowsOf("logs", logs(new RowWriter(), [ofLog(line), ofError(error)], resource).body)
+  assert.deepInclude(first, {
+    Timestamp: 5n, TraceId: line.traceId, SpanId: line.spanId, TraceFlags: 1, SeverityText: "WARN", SeverityNumber: 13, Body: "low\n\0", ServiceName: "shop",
+    LogAttributes: { left: "3", user_id: "own", request_id: "r", module: "m", "error.id": "e", "exception.stacktrace": "Error: x\n    at y", "log.span.load": "7" },
+    LogAttributeTypes: { left: "number", "log.span.load": "number" }
+  })
+  assert.deepInclude(second, { SeverityText: "FATAL", SeverityNumber: 21, Body: "TypeError: x is undefined", TraceId: "" })
+  assert.deepInclude(second!["LogAttributes"], {
+    "exception.type": "TypeError", "exception.message": "x is undefined", "error.id": "e", "effect.cause": "die", "error.causes": "[\"IoError: disk\"]", tenant_id: "t", "error.handled": "false"
   })
 })
 

@@ -9,7 +9,7 @@ const attributesOf = (resource: ServiceResource): ReadonlyMap<string, string> =>
     ["service.version", resource.version],
     ["service.instance.id", resource.instance],
     ["deployment.environment.name", resource.env],
-    ...(resource.cluster === "" ? [] : [["cluster", resource.cluster] as const]),
+    ...(resource.cluster === "" ? [] : [["k8s.cluster.name", resource.cluster] as const]),
     ["telemetry.sdk.name", scope],
     ["telemetry.sdk.language", "nodejs"]
   ])

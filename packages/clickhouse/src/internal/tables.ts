@@ -181,7 +181,8 @@ export const logs: Table = {
     column("ResourceSchemaUrl", "LowCardinality(String)"),
     column("ScopeSchemaUrl", "LowCardinality(String)"),
     column("ScopeAttributes", words),
-    column("LogAttributes", words)
+    column("LogAttributes", words),
+    own("LogAttributeTypes", kinds, zstd)
   ],
   indexes: [
     "INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",

@@ -1,4 +1,4 @@
-import { type Column, metrics, type Table, traces } from "../../src/internal/tables.ts"
+import { type Column, logs, metrics, type Table, traces } from "../../src/internal/tables.ts"
 
 /** Reads RowBinary by the types of the columns: what the writer's rows say, written anew from ClickHouse's manual. */
 export class RowReader {
@@ -61,9 +61,9 @@ export class RowReader {
 const written = (table: Table): ReadonlyArray<Column> => table.columns.filter((one) => one.derived !== true)
 
 /** The rows of a body, by column. */
-export const rowsOf = (table: keyof typeof metrics | "traces", body: Buffer): ReadonlyArray<Readonly<Record<string, any>>> => {
+export const rowsOf = (table: keyof typeof metrics | "traces" | "logs", body: Buffer): ReadonlyArray<Readonly<Record<string, any>>> => {
   const reader = new RowReader(body)
-  const columns = written(table === "traces" ? traces : metrics[table])
+  const columns = written(table === "traces" ? traces : table === "logs" ? logs : metrics[table])
   const rows: Array<Record<string, unknown>> = []
   while (!reader.done) rows.push(Object.fromEntries(columns.map(({ name, type }) => [name, reader.value(type)])))
   return rows
