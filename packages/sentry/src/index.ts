@@ -1,1 +1,1 @@
-export {}
+export * as Sentry from "./Sentry.ts"

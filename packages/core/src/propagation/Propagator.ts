@@ -26,10 +26,10 @@ export interface Propagator {
   readonly extract: (carrier: unknown) => Incoming
 }
 
-/** OpenTelemetry's names, as in `OTEL_PROPAGATORS`, and `datadog` for the headers of Datadog's tracers. */
-export type PropagatorName = "tracecontext" | "baggage" | "b3" | "b3multi" | "datadog"
+/** OpenTelemetry's names, as in `OTEL_PROPAGATORS`; `datadog` and `sentry` for the headers of their SDKs. */
+export type PropagatorName = "tracecontext" | "baggage" | "b3" | "b3multi" | "datadog" | "sentry"
 
-export const propagatorNames: ReadonlyArray<PropagatorName> = ["tracecontext", "baggage", "b3", "b3multi", "datadog"]
+export const propagatorNames: ReadonlyArray<PropagatorName> = ["tracecontext", "baggage", "b3", "b3multi", "datadog", "sentry"]
 
 const nothing: Incoming = { span: undefined, baggage: empty }
 const withSpan = (span: EffectTracer.ExternalSpan | undefined): Incoming => span === undefined ? nothing : { span, baggage: empty }
@@ -112,6 +112,26 @@ export const datadog: Propagator = {
   }
 }
 
+/**
+ * Sentry's header `sentry-trace`: `{trace id}-{span id}-{flag}` (Sentry SDK docs, "Distributed Tracing"). Without a flag the decision is open, and who
+ * asks for a trace gets one. What Sentry's SDKs put into `baggage` beside it belongs to their sampling and is not made.
+ */
+export const sentry: Propagator = {
+  fields: ["sentry-trace"],
+  inject: (carrier, { span }) => {
+    if (span !== undefined) write(carrier, "sentry-trace", `${span.traceId}-${span.spanId}-${span.sampled ? "1" : "0"}`)
+  },
+  extract: (carrier) => {
+    const found = sentryTrace.exec(readOne(carrier, "sentry-trace") ?? "")
+    const traceId = found?.[1]?.toLowerCase()
+    const spanId = found?.[2]?.toLowerCase()
+    if (traceId === undefined || spanId === undefined || !isTraceId(traceId) || !isSpanId(spanId)) return nothing
+    return withSpan(remoteSpan({ traceId, spanId, sampled: found?.[3] !== "0" }, ""))
+  }
+}
+
+const sentryTrace = /^[ \t]*([0-9a-fA-F]{32})-([0-9a-fA-F]{16})(?:-([01]))?[ \t]*$/
+
 /** Several formats at once: each writes; of those that find a span the first counts, of baggage the first that has any. */
 export const composite = (propagators: ReadonlyArray<Propagator>): Propagator => ({
   fields: [...new Set(propagators.flatMap((one) => one.fields))],
@@ -130,7 +150,7 @@ export const composite = (propagators: ReadonlyArray<Propagator>): Propagator =>
   }
 })
 
-const byName: Readonly<Record<PropagatorName, Propagator>> = { tracecontext: w3c, baggage, b3, b3multi, datadog }
+const byName: Readonly<Record<PropagatorName, Propagator>> = { tracecontext: w3c, baggage, b3, b3multi, datadog, sentry }
 
 /** The formats of these names at once; what comes in is read in B3 too, unless there is no format at all. */
 export const named = (names: ReadonlyArray<PropagatorName>): Propagator => {
