@@ -89,6 +89,21 @@ class World {
     return (index + (await number(this.server!, `select sum(pg_column_size(keys))::float8 from ${schema}.obs_span_pack`))) / kept
   }
 
+  /** The 20 newest traces with an error, and all their spans. */
+  async errors(): Promise<number> {
+    const { getRecentTraces, getTrace } = this.traces!
+    const sorted = await this.millis(20, () =>
+      this.server!.run(Effect.flatMap(getRecentTraces({ status: "ERROR", limit: 20 }), (found) =>
+        Effect.forEach(found, ({ traceId }) => getTrace(traceId), { concurrency: 2 }))))
+    return sorted[10]!
+  }
+
+  async documentErrors(): Promise<number> {
+    const sorted = await this.millis(5, () => ask(this.server!, `select * from document.observability_spans where trace_id in (
+      select trace_id from document.observability_spans where status = 'ERROR' group by trace_id order by max(start_time) desc limit 20)`))
+    return sorted[2]!
+  }
+
   private async millis(times: number, run: (i: number) => Promise<unknown>): Promise<ReadonlyArray<number>> {
     const all: Array<number> = []
     for (let i = 0; i < times; i++) {
@@ -155,6 +170,10 @@ export default (bench: Bench): void => {
   bench.measure({
     name: "pg.attribute.search", unit: "ms", setup: setupKept, teardown, samples: 3, must: 1 / 50,
     run: () => world.search(), baseline: { name: "sequential scan of the document's table", run: () => world.scan() }
+  })
+  bench.measure({
+    name: "pg.trace.errors", unit: "ms", setup: setupKept, teardown, samples: 3, must: 1 / 5, moonshot: 1 / 15,
+    run: () => world.errors(), baseline: { name: "document, one statement", run: () => world.documentErrors() }
   })
   bench.measure({ name: "pg.attribute.index", unit: "B/span", setup: setupKept, teardown, samples: 1, must: 40, run: () => world.searchBytes() })
   bench.measure({ name: "pg.differs", unit: "s", setup: setupKept, teardown, samples: 3, must: 1, run: () => world.differs() })

@@ -33,14 +33,10 @@ export interface SeriesRow {
 
 export const bucketsOf = (definition: MetricDefinition.MetricDefinition): ReadonlyArray<number> => definition.buckets ?? []
 
-/** The quantiles of a summary, ascending, as frames carry them. */
-export const quantilesOf = (definition: MetricDefinition.MetricDefinition): ReadonlyArray<number> =>
-  Object.keys(definition.objectives ?? {}).map(Number).sort((a, b) => a - b)
-
 export const family = (definition: MetricDefinition.MetricDefinition): FamilyRow => {
   const name = clean(definition.name, 255)
   const bounds = definition.type === "histogram" ? bucketsOf(definition) : []
-  const quantiles = definition.type === "summary" ? quantilesOf(definition) : []
+  const quantiles = definition.type === "summary" ? MetricDefinition.quantilesOf(definition) : []
   return {
     hash: hash(["family", name, definition.type, bounds, quantiles]),
     name,
@@ -67,7 +63,7 @@ export const series = (one: Series, of: FamilyRow, shared: Readonly<Record<strin
     width: of.type === "histogram"
       ? bucketsOf(one.definition).length + 1
       : of.type === "summary"
-      ? quantilesOf(one.definition).length
+      ? MetricDefinition.quantilesOf(one.definition).length
       : 0
   }
 }
@@ -214,7 +210,7 @@ const bucketValues = ({ histograms }: MetricFrame): Float64Array =>
 const quantileValues = ({ summaries }: MetricFrame): Float64Array => {
   const out: Array<number> = []
   summaries.series.forEach((one, i) => {
-    const width = quantilesOf(one.definition).length
+    const width = MetricDefinition.quantilesOf(one.definition).length
     for (let q = 0; q < width; q++) out.push(summaries.quantiles[i]?.[q] ?? NaN)
   })
   return Float64Array.from(out)

@@ -74,6 +74,9 @@ class Registry {
   private readonly lists = new Map<number, Lists>()
   private families = new Map<MetricDefinition.MetricDefinition, { readonly row: Encoding.FamilyRow; readonly id: number }>()
   private described = 0
+  /** Series added by this process, and how many they are to be for the next `analyze`. */
+  private added = 0
+  private known = 1_000
 
   constructor(t: Sql, options: MetricsOptions) {
     this.t = t
@@ -115,11 +118,24 @@ class Registry {
           const lists = yield* this.recall(link, generation)
           lane = lists.lane
           if (lists.counts[kind] >= longest.length) break
-          yield* this.append(link, lists, kind, longest.slice(lists.counts[kind], lists.counts[kind] + chunk))
+          const added = longest.slice(lists.counts[kind], lists.counts[kind] + chunk)
+          yield* this.append(link, lists, kind, added)
+          yield* this.analyze(link, added.length)
         }
       }
       return lane
     })
+  }
+
+  /**
+   * Tells the planner when a registry has grown a lot: until autovacuum comes by it takes thousands of new series for a few, and
+   * reads of them take seconds. A role that does not own the tables gets a warning instead.
+   */
+  private analyze(link: Link, added: number): Effect.Effect<void> {
+    this.added += added
+    if (this.added < this.known) return Effect.void
+    this.known = 2 * this.added
+    return Effect.ignore(link.session.execute(`analyze ${this.t.series}, ${this.t.lane_series}, ${this.t.family}`))
   }
 
   /** A generation's lists as far as they go on the server. */

@@ -101,7 +101,10 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
       const packed = yield* withSession(limited, (session) => SpanPacker.pass(session, { names, searchable: new Set(), minAge: 0, eager: true }))
       assert.deepStrictEqual(packed, { chunks: 1, spans: 1, problems: [] })
       const expired = (session: Session.Session) => Partitions.dropExpired(session, names, () => 1)
-      assert.include(yield* withSession(limited, expired), `obs_metric_pack_day_p${Partitions.dayOf(old)}`)
+      // What another role owns is left alone, and told when nobody drops it.
+      assert.deepStrictEqual(yield* withSession(limited, expired), [])
+      assert.include(yield* withSession(limited, (session) => Partitions.overdue(session, names, () => -1)), `obs_metric_pack_day_p${Partitions.dayOf(old)}`)
+      assert.deepStrictEqual(yield* withSession(target, (session) => Partitions.overdue(session, names, () => -1)), [])
       assert.deepStrictEqual(yield* withSession(target, expired), [])
     }))
 

@@ -1,10 +1,10 @@
-import { canonicalNumber, type MetricFamily, type MetricStore, type Series } from "@effect-observability/core"
+import { canonicalNumber, MetricDefinition, type MetricFamily, type MetricStore, type Series } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Metric, Registry } from "prom-client"
 import { type Answer, isOpenMetrics, membersOf, nameIn, type Registered, type Value } from "./internal/promClient.ts"
 import { type FamilyType, sampleNames } from "./internal/text.ts"
-import { type EncodingOptions, exposedName, quantilesOf, typeOf, usableLabels } from "./PrometheusEncoding.ts"
+import { type EncodingOptions, exposedName, typeOf, usableLabels } from "./PrometheusEncoding.ts"
 
 /** One of our families as prom-client wants a metric: it asks for the values whenever it renders. */
 class FamilyMetric implements Registered {
@@ -83,7 +83,7 @@ const valuesOf = (name: string, family: MetricFamily, series: Series, labels: Re
     return [...buckets, ...ends()]
   }
   if (definition.type === "summary") {
-    const quantiles = quantilesOf(family).map((q): Value => ({ labels: { ...labels, quantile: canonicalNumber(q) }, value: family.quantile(series, q) }))
+    const quantiles = MetricDefinition.quantilesOf(family.definition).map((q): Value => ({ labels: { ...labels, quantile: canonicalNumber(q) }, value: family.quantile(series, q) }))
     return [...quantiles, ...ends()]
   }
   return [{ labels, value: family.value(series) }]

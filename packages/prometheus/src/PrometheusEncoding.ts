@@ -1,4 +1,4 @@
-import { canonicalNumber, type Exemplar, type MetricDefinition, type MetricFamily, type Series } from "@effect-observability/core"
+import { canonicalNumber, type Exemplar, MetricDefinition, type MetricFamily, type Series } from "@effect-observability/core"
 import type { FamilyHead, OpenFamily, PageFamilies } from "./internal/PageFamilies.ts"
 import { contentTypes, escapeLabel, isLabelName, number } from "./internal/text.ts"
 
@@ -20,10 +20,6 @@ export const exposedName = (name: string, prefix: string): string =>
   prefix === "" || name.startsWith("obs_") ? name : `${prefix}${prefix.endsWith("_") ? "" : "_"}${name}`
 
 export const typeOf = ({ definition: { type } }: MetricFamily) => type === "upDownCounter" ? "gauge" : type
-
-/** The quantiles of a summary's objectives, ascending. */
-export const quantilesOf = ({ definition }: MetricFamily): ReadonlyArray<number> =>
-  Object.keys(definition.objectives ?? {}).map(Number).sort((a, b) => a - b)
 
 /** Labels that may stand on every line; the settings check them, settings made by hand may not have been. */
 export const usableLabels = (labels: Readonly<Record<string, string>>): ReadonlyArray<readonly [string, string]> =>
@@ -109,7 +105,7 @@ class FamilyText {
     this.head = { name, type: typeOf(family), help, unit }
     this.valid = labelNames.every(isLabelName)
     this.constants = constants.filter(([label]) => !labelNames.includes(label))
-    this.quantiles = this.head.type === "summary" ? quantilesOf(family) : []
+    this.quantiles = this.head.type === "summary" ? MetricDefinition.quantilesOf(family.definition) : []
     this.ends = this.head.type === "histogram"
       ? [...buckets ?? [], Infinity].map((bound) => `le="${canonicalNumber(bound)}"} `)
       : this.quantiles.map((quantile) => `quantile="${canonicalNumber(quantile)}"} `)

@@ -166,6 +166,10 @@ export const summary = <const K extends LabelKey = never, const V extends Values
     ...(options.ageBuckets === undefined ? {} : { ageBuckets: options.ageBuckets })
   })
 
+/** The quantiles of a summary's objectives, ascending: the order in which frames and backends have them; none for other types. */
+export const quantilesOf = (definition: Pick<MetricDefinition, "objectives">): ReadonlyArray<number> =>
+  Object.keys(definition.objectives ?? {}).map(Number).sort((a, b) => a - b)
+
 /** What is wrong with a definition, or `undefined`: for names that come from data and must not throw. */
 export const problem = (
   definition: Pick<MetricDefinition, "name" | "type" | "labelNames"> & Partial<MetricDefinition>

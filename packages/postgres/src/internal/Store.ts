@@ -71,9 +71,11 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
           yield* Partitions.ensureComing(session, config.names)
           const retention = config.retention()
           // A reload may bring anything; no number of days that was not checked deletes data.
-          return partitioned.every((table) => Number.isInteger(retention(table)) && retention(table) >= 1)
-            ? yield* Partitions.dropExpired(session, config.names, retention)
-            : []
+          if (!partitioned.every((table) => Number.isInteger(retention(table)) && retention(table) >= 1)) return { left: [], overdue: [] }
+          return {
+            left: yield* Partitions.dropExpired(session, config.names, retention),
+            overdue: yield* Partitions.overdue(session, config.names, retention)
+          }
         })
       )
     ).pipe(
@@ -83,8 +85,10 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
         duration: migrationTimeout,
         orElse: () => Effect.fail(new SchemaConflict("maintenance took longer than a minute"))
       }),
-      Effect.map((left) => {
-        problem = undefined
+      Effect.map(({ left, overdue }) => {
+        problem = overdue.length === 0
+          ? undefined
+          : `maintenance: ${overdue.length} expired partitions belong to another role (${overdue[0]}): run a process as their owner, or drop them there`
         return left.length === 0 ? maintenanceInterval : shortInterval
       }),
       // An interruption of something in it too: when this fiber is interrupted, no handler runs.

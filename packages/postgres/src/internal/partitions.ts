@@ -91,14 +91,15 @@ export type Retention = (table: Partitioned) => number
 
 /**
  * Drops the partitions that ended longer ago than their retention, by the server's clock: a wrong clock here deletes nothing.
- * Returns the names of those that stay for the next pass because somebody was reading.
+ * Returns the names of those that stay for the next pass because somebody was reading; what belongs to another role is that
+ * role's to drop.
  */
 export const dropExpired = (session: Session, names: Names, retention: Retention): Effect.Effect<ReadonlyArray<string>, SqlError> =>
   Effect.gen(function*() {
     const t = sqlNames(names)
     const left: Array<string> = []
-    for (const name of yield* expired(session, names, retention)) {
-      if (!(yield* drop(session, names, name))) left.push(name.name)
+    for (const partition of yield* expired(session, names, retention)) {
+      if (partition.own && !(yield* drop(session, names, partition))) left.push(partition.name)
     }
     // Rows written by hand are few, and of any time.
     yield* session.query(`delete from ${t.metric_row} where ts < now() - make_interval(days => $1::int4 + 1)`, [int4(retention("metric_pack_day"))])
@@ -106,6 +107,10 @@ export const dropExpired = (session: Session, names: Names, retention: Retention
     yield* session.query(`delete from ${t.lane} where seen_at < now() - make_interval(days => $1::int4 + 1)`, [int4(longest)])
     return left
   })
+
+/** Partitions of other roles that those should have dropped two days ago: nobody seems to do it. */
+export const overdue = (session: Session, names: Names, retention: Retention): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(expired(session, names, (table) => retention(table) + 2), (found) => found.flatMap(({ name, own }) => (own ? [] : [name])))
 
 interface Partition {
   readonly parent: string

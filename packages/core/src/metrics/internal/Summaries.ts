@@ -1,4 +1,4 @@
-import { defaultAgeBuckets, defaultMaxAge } from "../MetricDefinition.ts"
+import { defaultAgeBuckets, defaultMaxAge, quantilesOf } from "../MetricDefinition.ts"
 import type { SummaryColumn } from "../MetricFrame.ts"
 import { gather, grown, increase } from "./arrays.ts"
 import { Column } from "./Column.ts"
@@ -81,7 +81,7 @@ export class SummaryReader {
     this.sums = column.sums.slice(0, n)
     const quantiles = series.map((slot, i) => {
       const sketch = column.sketches[i]!
-      return Float64Array.from(quantilesOf(slot.definition.objectives), (q) => sketch.quantile(q))
+      return Float64Array.from(quantilesOf(slot.definition), (q) => sketch.quantile(q))
     })
     return { series, counts, sums, quantiles }
   }
@@ -91,7 +91,3 @@ export class SummaryReader {
     this.sums = gather(this.sums, keep)
   }
 }
-
-/** The quantiles of a summary's objectives, ascending. */
-export const quantilesOf = (objectives: Readonly<Record<string, number>> | undefined): ReadonlyArray<number> =>
-  Object.keys(objectives ?? {}).map(Number).sort((a, b) => a - b)
