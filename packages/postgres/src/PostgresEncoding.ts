@@ -194,11 +194,49 @@ export const exemplars = (batch: ReadonlyArray<MetricFrame>): ExemplarColumns =>
   }
 }
 
-/** A series' own index is that of the store's present generation: mostly, but not surely, the frame's. */
-const placeOf = (series: Series, frame: MetricFrame): number => {
-  const list = series.definition.type === "histogram" ? frame.histograms.series : frame.counters.series
-  return list[series.index] === series ? series.index : list.indexOf(series)
+export interface ExponentialColumns extends Slices {
+  /** Which frame of the batch it is of, its end and length in milliseconds. */
+  readonly frames: Int32Array
+  readonly times: Float64Array
+  readonly spans: Float64Array
+  /** The series' place in that frame's list of histograms, from 0. */
+  readonly places: Int32Array
+  readonly scales: Int16Array
+  readonly zeros: Float64Array
+  readonly lows: Int32Array
+  readonly negativeLows: Int32Array
+  /** How many of a slice of `counts` are positive; the rest are negative. */
+  readonly lengths: Int32Array
+  readonly counts: Float64Array
 }
+
+/** What the frames' histograms have in base-2 exponential buckets. */
+export const exponentials = (batch: ReadonlyArray<MetricFrame>): ExponentialColumns => {
+  const all = batch.flatMap((frame, i) =>
+    frame.histograms.exponentials.map((one) => ({ ...one, i, frame, place: placeIn(one.series, frame.histograms.series) }))
+      .filter(({ place }) => place >= 0)
+  )
+  const counts = all.map(({ negative, positive }) => flat([positive.counts, negative.counts]))
+  return {
+    ...slices(counts),
+    frames: Int32Array.from(all, ({ i }) => i),
+    times: Float64Array.from(all, ({ frame }) => Math.round(frame.endTime)),
+    spans: Float64Array.from(all, ({ frame }) => Math.max(0, Math.round(frame.endTime - frame.startTime))),
+    places: Int32Array.from(all, ({ place }) => place),
+    scales: Int16Array.from(all, ({ scale }) => scale),
+    zeros: Float64Array.from(all, ({ zeroCount }) => zeroCount),
+    lows: Int32Array.from(all, ({ positive }) => positive.offset),
+    negativeLows: Int32Array.from(all, ({ negative }) => negative.offset),
+    lengths: Int32Array.from(all, ({ positive }) => positive.counts.length),
+    counts: flat(counts)
+  }
+}
+
+/** A series' own index is that of the store's present generation: mostly, but not surely, the frame's. */
+const placeIn = (series: Series, list: ReadonlyArray<Series>): number => (list[series.index] === series ? series.index : list.indexOf(series))
+
+const placeOf = (series: Series, frame: MetricFrame): number =>
+  placeIn(series, series.definition.type === "histogram" ? frame.histograms.series : frame.counters.series)
 
 /** Buckets one series after the other, without gaps: the stored offsets follow from the definitions alone. */
 const bucketValues = ({ histograms }: MetricFrame): Float64Array =>

@@ -47,7 +47,7 @@ export const make = (options: MetricsOptions): Exporter.Exporter<MetricFrame> =>
 const partitionsOf = (batch: ReadonlyArray<MetricFrame>): ReadonlyMap<Partitioned, ReadonlySet<string>> => {
   const days = new Set(batch.map((frame) => dayOf(frame.endTime)))
   const exemplars = new Set(batch.flatMap((frame) => frame.exemplars.map(({ time }) => dayOf(time))))
-  return new Map([["metric_frame", days], ["histogram_frame", days], ["summary_frame", days], ["exemplar", exemplars]] as const)
+  return new Map([["metric_frame", days], ["histogram_frame", days], ["summary_frame", days], ["exponential", days], ["exemplar", exemplars]] as const)
 }
 
 /** Series per statement. */

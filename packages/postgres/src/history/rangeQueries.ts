@@ -2,6 +2,7 @@ import { type HistoryError, MetricRange, type MetricsHistory, type RangeResult }
 import * as Effect from "effect/Effect"
 import type { Sql } from "../internal/names.ts"
 import type { Ask } from "./ask.ts"
+import { exponentials } from "./exponentialPieces.ts"
 import { joined } from "./pieces.ts"
 import { layers, readPieces } from "./readPieces.ts"
 import { select, type SelectedSeries } from "./selection.ts"
@@ -18,6 +19,22 @@ export const queryRange = (ask: Ask, t: Sql): MetricsHistory["Service"]["queryRa
     const { from, to } = MetricRange.extentOf(plan, readings)
     const evaluation = new MetricRange.Evaluation(plan, type)
     const cells = new Map(series.map((one) => [one.id, evaluation.cellOf(readings[0]!, one.labels, one.bounds)]))
+    const finer = plan.function === "quantile" && layerOf(plan, "buckets", to - from) === undefined ? yield* exponentials(ask, t, series, { from, to }) : undefined
+    if (finer !== undefined) {
+      const own = new Map(series.flatMap((one) => (finer.since.has(one.id) ? [[one.id, evaluation.cellOf("buckets", one.labels, finer.bounds)] as const] : [])))
+      yield* evaluation.check
+      for (const block of finer.pieces((id) => own.get(id)!)) evaluation.add("buckets", block)
+      // What lies before a series' first exponential buckets is told by the others; so is all of those that have none.
+      const rest = Map.groupBy(series, ({ id }) => finer.since.get(id) ?? to)
+      for (const [until, some] of rest) {
+        if (until <= from) continue
+        const pieces = yield* readPieces(ask, t, {
+          reading: "buckets", type, series: some, from, to: until, function: plan.function, layer: undefined, cellOf: (one: SelectedSeries) => cells.get(one.id)!
+        })
+        for (const block of pieces) evaluation.add("buckets", block)
+      }
+      return evaluation.result()
+    }
     yield* evaluation.check
     for (const reading of readings) {
       const pieces = yield* readPieces(ask, t, {

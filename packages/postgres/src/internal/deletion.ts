@@ -55,7 +55,7 @@ const service = (session: Session, t: Sql, name: string): Effect.Effect<Deleted,
     const lanes = int4s(ids(yield* session.query(`select id from ${t.lane} where resource = any($1::int4[]) and signal = 'metrics' for update`, [resources])))
     const series = ids(yield* session.query(`select distinct unnest(series) as id from ${t.lane_series} where lane = any($1::int4[])`, [lanes]))
     let rows = 0
-    for (const table of [...frames(t), t.exemplar]) rows += yield* remove(session, `${table} where lane = any($1::int4[])`, [lanes])
+    for (const table of [...frames(t), t.exemplar, t.exponential, t.exponential_pack]) rows += yield* remove(session, `${table} where lane = any($1::int4[])`, [lanes])
     rows += yield* remove(session, `${t.metric_pack} where segment in (select id from ${t.metric_segment} where lane = any($1::int4[]))`, [lanes])
     yield* remove(session, `${t.metric_segment} where lane = any($1::int4[])`, [lanes])
     for (const table of rollups(t)) rows += yield* remove(session, `${table} where resource = any($1::int4[])`, [resources])
@@ -77,7 +77,7 @@ const labels = (session: Session, t: Sql, wanted: Readonly<Record<string, string
     // A frame holds all series of its lane: packed, each can go by itself.
     for (const hour of yield* waiting(session, t, farFuture)) if (lanes.includes(hour.lane)) yield* packHour(session, t, hour)
     let rows = yield* remove(session, `${t.exemplar} where series = any($1::int4[])`, [some])
-    for (const table of [t.metric_pack, ...rollups(t)]) rows += yield* remove(session, `${table} where series = any($1::int4[])`, [some])
+    for (const table of [t.metric_pack, t.exponential, t.exponential_pack, ...rollups(t)]) rows += yield* remove(session, `${table} where series = any($1::int4[])`, [some])
     for (const lane of lanes) yield* retire(session, t, lane)
     return { rows, series: yield* forget(session, t, series) }
   })
@@ -92,7 +92,7 @@ const retire = (session: Session, t: Sql, lane: number): Effect.Effect<void, Sql
     )
     const both = [int4(lane), int4(made!["id"] as number)]
     yield* session.query(`update ${t.metric_segment} set lane = $2::int4 where lane = $1::int4`, both)
-    yield* session.query(`update ${t.exemplar} set lane = $2::int4 where lane = $1::int4`, both)
+    for (const table of [t.exemplar, t.exponential, t.exponential_pack]) yield* session.query(`update ${table} set lane = $2::int4 where lane = $1::int4`, both)
     yield* session.query(`delete from ${t.lane} where id = $1::int4`, [int4(lane)])
   })
 
@@ -101,6 +101,6 @@ const forget = (session: Session, t: Sql, series: Int32Array): Effect.Effect<num
   remove(
     session,
     `${t.series} s where id = any($1::int4[]) and not exists (select from ${t.lane_series} l where l.series @> array[s.id])
-      ${[t.metric_pack, ...rollups(t)].map((table) => `and not exists (select from ${table} p where p.series = s.id)`).join(" ")}`,
+      ${[t.metric_pack, t.exponential, t.exponential_pack, ...rollups(t)].map((table) => `and not exists (select from ${table} p where p.series = s.id)`).join(" ")}`,
     [int4s(series)]
   )

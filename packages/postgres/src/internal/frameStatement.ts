@@ -16,24 +16,27 @@ interface Shape {
   readonly histograms: boolean
   readonly summaries: boolean
   readonly exemplars: boolean
+  readonly exponentials: boolean
   /** Frames are read by the lists of other lanes than the process's own. */
   readonly lanes: boolean
 }
 
-/** One statement per shape of batch: sixteen at most, each prepared once. */
+/** One statement per shape of batch: thirty-two at most, each prepared once. */
 export const make = (t: Sql) => {
   const statements = new Map<string, string>()
   /** `own` is the process's lane, `lanes` the one whose lists each frame follows. */
   return (own: number, lanes: Int32Array, batch: ReadonlyArray<MetricFrame>): { readonly sql: string; readonly parameters: ReadonlyArray<unknown> } => {
     const frames = Encoding.frames(batch)
     const exemplars = Encoding.exemplars(batch)
+    const exponentials = Encoding.exponentials(batch)
     const shape: Shape = {
       histograms: frames.histograms.sums.length > 0,
       summaries: frames.summaries.sums.length > 0,
       exemplars: exemplars.times.length > 0,
+      exponentials: exponentials.times.length > 0,
       lanes: lanes.some((lane) => lane !== own)
     }
-    const columns = columnsOf(shape, lanes, frames, exemplars)
+    const columns = columnsOf(shape, lanes, frames, exemplars, exponentials)
     const key = Object.values(shape).join()
     let sql = statements.get(key)
     if (sql === undefined) statements.set(key, sql = insert(t, shape, columns))
@@ -46,7 +49,13 @@ const slices = (name: string, { from, to }: Encoding.Slices): ReadonlyArray<Colu
   { name: `${name}2`, type: "int4[]", value: int4s(to) }
 ]
 
-const columnsOf = (shape: Shape, lanes: Int32Array, c: Encoding.FrameColumns, e: Encoding.ExemplarColumns): ReadonlyArray<Column> => {
+const columnsOf = (
+  shape: Shape,
+  lanes: Int32Array,
+  c: Encoding.FrameColumns,
+  e: Encoding.ExemplarColumns,
+  x: Encoding.ExponentialColumns
+): ReadonlyArray<Column> => {
   const columns: Array<Column> = [
     { name: "ts", type: "float8[]", value: float8s(c.ts) },
     { name: "span_ms", type: "float8[]", value: float8s(c.span) },
@@ -92,6 +101,21 @@ const columnsOf = (shape: Shape, lanes: Int32Array, c: Encoding.FrameColumns, e:
       { name: "owners", type: "int4[]", value: int4s(e.frames.map((frame) => lanes[frame]!)) }
     )
   }
+  if (shape.exponentials) {
+    columns.push(
+      { name: "x_ts", type: "float8[]", value: float8s(x.times) },
+      { name: "x_span", type: "float8[]", value: float8s(x.spans) },
+      { name: "x_lane", type: "int4[]", value: int4s(x.frames.map((frame) => lanes[frame]!)) },
+      { name: "x_place", type: "int4[]", value: int4s(x.places) },
+      { name: "x_scale", type: "int2[]", value: int2s(x.scales) },
+      { name: "x_zero", type: "float8[]", value: float8s(x.zeros) },
+      { name: "x_low", type: "int4[]", value: int4s(x.lows) },
+      { name: "x_negative_low", type: "int4[]", value: int4s(x.negativeLows) },
+      { name: "x_length", type: "int4[]", value: int4s(x.lengths) },
+      ...slices("x_", x),
+      { name: "x_counts", type: "float8[]", value: float8s(x.counts) }
+    )
+  }
   return columns
 }
 
@@ -131,6 +155,14 @@ const insert = (t: Sql, shape: Shape, columns: ReadonlyArray<Column>): string =>
       from lane, unnest(${["times", "kinds", "places", "indexes", "values", "traces", "spans", "owners"].map(p).join(", ")})
         as e(ts, kind, place, bucket, value, trace_id, span_id, lane)
       join ${t.lane_series} seg on seg.lane = e.lane and seg.kind = e.kind and seg.pos <= e.place and seg.pos + cardinality(seg.series) > e.place)`)
+  }
+  if (shape.exponentials) {
+    const names = ["x_ts", "x_span", "x_lane", "x_place", "x_scale", "x_zero", "x_low", "x_negative_low", "x_length", "x_1", "x_2"]
+    parts.push(`exponentials as (insert into ${t.exponential} (ts, lane, series, span_ms, scale, zero, low, positive, negative_low, negative)
+      select to_timestamp(x.ts / 1000.0::float8), x.lane, seg.series[x.place - seg.pos + 1], x.span::int8, x.scale, x.zero::int8, x.low,
+        (${p("x_counts")})[x.a : x.a + x.length - 1]::int8[], x.negative_low, (${p("x_counts")})[x.a + x.length : x.b]::int8[]
+      from lane, unnest(${names.map(p).join(", ")}) as x(ts, span, lane, place, scale, zero, low, negative_low, length, a, b)
+      join ${t.lane_series} seg on seg.lane = x.lane and seg.kind = ${Encoding.kinds.histograms} and seg.pos <= x.place and seg.pos + cardinality(seg.series) > x.place)`)
   }
   return `${parts.join(",\n")}\nselect id from lane`
 }

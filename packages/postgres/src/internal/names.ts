@@ -5,7 +5,7 @@ export const tables = [
   "migration", "settings", "resource", "family", "series", "lane", "lane_series",
   "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part",
   "metric_segment", "metric_pack", "metric_pack_hour", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "exemplar",
-  "trace_pack", "span_pack", "searchable", "metric_row", "shape"
+  "trace_pack", "span_pack", "searchable", "metric_row", "shape", "exponential", "exponential_pack"
 ] as const
 export type Table = (typeof tables)[number]
 
@@ -19,6 +19,8 @@ export const partitionedBy = {
   metric_pack_hour: "day",
   metric_pack_day: "day",
   exemplar: "day",
+  exponential: "day",
+  exponential_pack: "day",
   trace_pack: "day",
   span_pack: "day",
   rollup_minute: "month",
@@ -31,7 +33,7 @@ export const partitioned = Object.keys(partitionedBy) as ReadonlyArray<Partition
 /** Functions and views of the store itself: how it is read, and written by hand. */
 const readers = [
   "column", "letters", "entry", "attributes", "trace_by_id", "hashes", "parts", "unpack", "hot_part", "cold_part", "hot_span", "hot_attributes", "cold_span",
-  "lane_place", "ends", "lengths", "histogram", "every_metric", "every_histogram", "write_metric",
+  "lane_place", "ends", "lengths", "histogram", "every_metric", "every_histogram", "every_exponential", "exponential_entries", "write_metric",
   "every_span", "every_event", "trace_id_of", "span_id_of", "make_room", "hand_lane", "write_span", "write_event"
 ] as const
 

@@ -10,6 +10,7 @@ import * as Packing from "./0002_packing.ts"
 import * as Spans from "./0003_spans.ts"
 import * as Queries from "./0004_queries.ts"
 import * as HotSpans from "./0005_hot_spans.ts"
+import * as Exponential from "./0006_exponential.ts"
 
 interface Migration {
   readonly version: number
@@ -19,7 +20,8 @@ interface Migration {
 
 /** Forward only; what is released is never edited, only followed. */
 const migrations: ReadonlyArray<Migration> = [
-  { version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }, { version: 4, ...Queries }, { version: 5, ...HotSpans }
+  { version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }, { version: 4, ...Queries }, { version: 5, ...HotSpans },
+  { version: 6, ...Exponential }
 ]
 
 /** The schema holds something this version cannot use; the message says what to do. */

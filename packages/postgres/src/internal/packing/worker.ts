@@ -8,10 +8,11 @@ import { text } from "../parameters.ts"
 import * as Partitions from "../partitions.ts"
 import type { Session } from "../session.ts"
 import { day, loose, packDay } from "./days.ts"
+import { packExponentials, waitingExponentials } from "./exponentials.ts"
 import { hour, packHour, waiting } from "./hours.ts"
 
 /** Whose rows move on to another table. */
-const passing = ["metric_frame", "histogram_frame", "summary_frame", "metric_pack_hour"] as const
+const passing = ["metric_frame", "histogram_frame", "summary_frame", "metric_pack_hour", "exponential"] as const
 
 export interface Pass {
   readonly hours: number
@@ -30,11 +31,20 @@ export const pass = (session: Session, names: Names, options: { readonly now?: n
     const t = sqlNames(names)
     const now = options.now ?? (yield* serverTime(session))
     const done = { hours: 0, days: 0 }
+    let problem: string | undefined
     const hours = yield* waiting(session, t, floor(now - (grace), hour))
     yield* Partitions.ensure(session, names, partitionsOf(["metric_segment", "metric_pack_hour"], hours))
     for (const one of hours) {
       if (!(yield* alone(session, names, packHour(session, t, one)))) return { ...done, yielded: true }
       done.hours++
+    }
+    const distributions = yield* waitingExponentials(session, t, floor(now - grace, hour))
+    yield* Partitions.ensure(session, names, partitionsOf(["exponential_pack"], distributions.map((start) => ({ start }))))
+    for (const start of distributions) {
+      const work = Effect.map(packExponentials(session, t, start), (found) => {
+        problem ??= found
+      })
+      if (!(yield* alone(session, names, work))) return { ...done, yielded: true }
     }
     const days = yield* loose(session, t, floor(now - hour, day))
     yield* Partitions.ensure(session, names, partitionsOf(["metric_segment", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day"], days))
@@ -43,6 +53,8 @@ export const pass = (session: Session, names: Names, options: { readonly now?: n
       done.days++
     }
     yield* Partitions.dropEmptied(session, names, passing)
+    // After everything else was done: there is a bug in this toolkit, and all the data is there.
+    if (problem !== undefined) return yield* Effect.die(new Error(problem))
     return { ...done, yielded: false }
   })
 
