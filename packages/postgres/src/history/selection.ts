@@ -82,13 +82,19 @@ const sql = (t: Sql): string =>
     select s.id, s.labels, f.bounds from ${t.series} s join family f on f.id = s.family join type on type.type = f.type
     where s.labels @> $2::text::jsonb limit ${rangeLimits.series + 1}
   ),
+  -- Comparing a long list with every segment costs their product: of many series all segments are looked through instead.
+  kind as materialized (
+    select case type.type when 'counter' then 0 when 'histogram' then 2 when 'summary' then 3 else 1 end as kind, (select count(*) from chosen) <= 100 as few from type
+  ),
   place as materialized (
     select u.series, array_agg(seg.lane) as lanes, array_agg(l.resource) as resources, array_agg((seg.pos + u.i - 1)::int4) as positions, array_agg(u.start) as starts
-    from ${t.lane_series} seg
+    from (
+      select g.* from ${t.lane_series} g, kind where g.kind = kind.kind and g.series && (select array_agg(id) from chosen having count(*) <= 100)
+      union all
+      select g.* from ${t.lane_series} g, kind where g.kind = kind.kind and not kind.few) seg
     join ${t.lane} l on l.id = seg.lane and l.seen_at >= $3::timestamptz
     cross join lateral unnest(seg.series, seg.starts) with ordinality as u(series, start, i)
     join chosen c on c.id = u.series
-    where seg.series && array(select id from chosen)
     group by u.series
   )
   select c.id, c.labels, type.type, c.bounds, p.lanes, p.resources, p.positions, p.starts

@@ -63,8 +63,9 @@ export const survives = <E>(options: {
       })
       yield* Fiber.interrupt(watcher)
       yield* Fiber.interrupt(packer)
-      yield* compare(options.direct, recorded)
+      // First, so that a queue that ran over in a long outage is told as that.
       yield* books(telemetry)
+      yield* compare(options.direct, recorded)
       // Liveness: one more of each.
       yield* recordOne(recorded, seeded(options.seed + 2), 1_000_000)
       yield* telemetry.flush
