@@ -103,6 +103,25 @@ describe("a pool of pg", () => {
       assert.notInclude(observed.all(), "hunter2")
     }))
 
+  it.live("leaves no value in the spans around it: the server's message stays without what it quotes", () =>
+    Effect.gen(function*() {
+      const observed = makeObserved()
+      yield* Effect.gen(function*() {
+        const raw = yield* Effect.acquireRelease(Effect.sync(() => new pg.Pool({ connectionString: url })), (pool) => Effect.andThen(Effect.promise(() => pool.end()), Effect.sleep("50 millis")))
+        const pool = yield* PgPoolInstrumentation.wrap(raw)
+        const failing = ["select 'hunter2'::int", "select 'hunt\"er2'::date", "select 'x' 'hunter2' from users", "select * from missing", "select '{hunter2'::json"]
+        yield* Effect.forEach(failing, (text) => Effect.exit(Effect.promise(() => pool.query(text)).pipe(Effect.withSpan("outer"))))
+      }).pipe(Effect.scoped, Effect.provide(observed.layer))
+      assert.deepStrictEqual(observed.spans.filter(({ name }) => name === "outer").map(({ statusMessage }) => statusMessage), [
+        "error: invalid input syntax for type integer: ?",
+        "error: invalid input syntax for type date: ?",
+        "error: syntax error at or near ?",
+        "error: relation \"missing\" does not exist",
+        "error: invalid input syntax for type json"
+      ])
+      assert.notMatch(observed.all(), /hunter|er2/)
+    }))
+
   it.live("shows its states, and a server that is away", () =>
     Effect.gen(function*() {
       const { observed, result } = yield* observing(async (pool, _, observed) => {

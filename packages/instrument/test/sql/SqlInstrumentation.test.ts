@@ -194,6 +194,8 @@ describe("a transaction", () => {
       assert.deepStrictEqual(observed.metric("db_operation_duration_seconds"), {
         "BEGIN ": 2, "INSERT users": 2, "SAVEPOINT ": 2, "ROLLBACK ": 2, "UPDATE users": 1, "RELEASE ": 1, "COMMIT ": 1, "DELETE users": 1, "SELECT users": 1
       })
+      const addresses = new Set(spans.map(({ attributes }) => `${String(attributes.get("server.address"))}:${String(attributes.get("server.port"))}`))
+      assert.deepStrictEqual([...addresses], [new URL(Redacted.value(url)).host])
       const byId = new Map(spans.map((span) => [span.spanId, span]))
       assert.deepStrictEqual(spans.map((span) => [span.name, byId.get(span.parentSpanId ?? "")?.name]), [
         ["INSERT users", "sql.transaction"], ["INSERT users", "sql.transaction"], ["sql.transaction", "sql.transaction"], ["UPDATE users", "sql.transaction"],
@@ -295,6 +297,19 @@ describe("a literal", () => {
       const all = observed.all()
       for (const [place, , one] of written) assert.notInclude(all, one, place)
     }), 60_000)
+})
+
+describe("spans around a statement that fails", () => {
+  it.live("say nothing of what it sent, those of transactions neither", () =>
+    Effect.gen(function*() {
+      const { observed, spans } = yield* observing((sql) =>
+        Effect.forEach([
+          sql`select 'hunter2'::int`, sql`select 'hunt"er2'::date`, sql`select 'x' 'hunter2' from users`, sql`insert into users (id, name) values (1002, 'user 5')`, sql`select * from missing`
+        ], (one) => Effect.ignore(sql.withTransaction(one).pipe(Effect.withSpan("outer")))))
+      const outer = spans.filter(({ name }) => name === "outer")
+      assert.deepStrictEqual(outer.map(({ statusMessage }) => statusMessage), outer.map(() => "effect/sql/SqlError: PgConnection: Query failed"))
+      assert.notMatch(observed.all(), /hunter|er2|user 5/)
+    }))
 })
 
 describe("options", () => {

@@ -1,3 +1,4 @@
+import { isDatabaseError, withoutQuotedValues } from "./databaseErrors.ts"
 import { cut, type Values } from "./values.ts"
 
 const lineLength = 256
@@ -36,7 +37,10 @@ export const describe = (error: unknown, values: Values): Failure => {
       const message = values.text(typeof error === "bigint" || typeof error === "number" ? String(values.plain("", error)) : String(error), valueLength)
       return { type: error === null ? "null" : typeof error, message, stack: undefined, status: firstLine(message) }
     }
-    const { _tag: tag, message: said, name, stack } = error as { readonly [K in "_tag" | "message" | "name" | "stack"]?: unknown }
+    const { _tag: tag, message: given, name, stack: trace } = error as { readonly [K in "_tag" | "message" | "name" | "stack"]?: unknown }
+    const hides = typeof given === "string" && isDatabaseError(error)
+    const said = hides ? withoutQuotedValues(given) : given
+    const stack = hides && typeof trace === "string" && given !== "" ? trace.replaceAll(given, said as string) : trace
     const named = text(name)
     const own = named === "Error" ? undefined : named
     const type = values.text(own ?? text(tag) ?? named ?? error.constructor?.name ?? "Object", lineLength)

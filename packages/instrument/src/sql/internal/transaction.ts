@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type * as EffectTracer from "effect/Tracer"
 import { classify } from "./classify.ts"
 import type { Observer } from "./Observer.ts"
 
@@ -17,8 +18,8 @@ export const transaction = <A, E, R>(observer: Observer, client: SqlClient, self
     const nested = Context.getOrUndefined(fiber.context, client.transactionService) !== undefined
     const one = new Transaction(observer, fiber.getRef(Clock.Clock), nested)
     const body = Effect.onExitPrimitive(
-      Effect.suspend(() => {
-        one.began()
+      Effect.withFiber((inside) => {
+        one.began(inside.cache.span)
         return self
       }),
       (exit) => one.bodyEnded(exit)
@@ -55,8 +56,12 @@ class Transaction {
     if (!this.nested) this.observer.pool.pending++
   }
 
-  began(): void {
+  began(span: EffectTracer.AnySpan | undefined): void {
     this.state = "open"
+    // Over what the driver says of itself: it leaves out what stands in a URL only.
+    if (span?._tag === "Span" && span.sampled && span.name === "sql.transaction") {
+      for (const [name, value] of this.observer.attributes) span.attribute(name, value)
+    }
     if (!this.nested) {
       this.observer.pool.pending--
       this.observer.pool.used++
