@@ -53,8 +53,8 @@ export interface Kafka {
    */
   readonly send: <P extends KafkaProducer>(producer: P, record: Parameters<P["send"]>[0]) => Effect.Effect<Awaited<ReturnType<P["send"]>>, PublishError>
   /**
-   * What `consumer.run` wants for `eachMessage`. A handler that fails makes it reject, so that `kafkajs` delivers the message again (`requeue`);
-   * one that fails with `PoisonMessage`, or for the `maxDeliveries`th time in this process (default: never), has it passed over (`reject`).
+   * What `consumer.run` wants for `eachMessage`. A handler that fails makes it reject, so that `kafkajs` delivers the message again (`requeue`;
+   * after a `TypeError`, `RangeError` or their like it gives the whole consumer up). One that fails with `PoisonMessage`, or for the `maxDeliveries`th time in this process (default: never), has it passed over (`reject`).
    */
   readonly eachMessage: <P extends KafkaMessagePayload, E, R>(
     handler: (payload: P) => Effect.Effect<unknown, E, R>,
@@ -152,10 +152,19 @@ const eachMessage = <P extends KafkaMessagePayload, E, R>(
         settings,
         (settlement) => void (again = settlement === "requeue")
       )
-      // `kafkajs` reads from the error whether and when to deliver again.
-      return run(Effect.flatMap(handled, () => again ? Effect.fail(failure) : Effect.void))
+      // `kafkajs` reads from the error whether and when to deliver again, and asks it unguarded: it must be one.
+      return run(Effect.flatMap(handled, () => again ? Effect.fail(failure instanceof Error ? failure : new HandlerFailed(failure)) : Effect.void))
     }
   })
+
+/** A failure that is no Error, such as a tagged record. */
+class HandlerFailed extends Error {
+  override readonly name = "HandlerFailed"
+
+  constructor(cause: unknown) {
+    super("the message's handler failed", { cause })
+  }
+}
 
 const eachBatch = <P extends KafkaBatchPayload, E, R>(
   messaging: Carried,

@@ -35,7 +35,7 @@ export interface RabbitConnection {
   removeListener(event: string, listener: (...args: Array<any>) => void): unknown
 }
 
-type MessageOf<C extends RabbitChannel> = Parameters<C["ack"]>[0]
+type MessageOf<C extends RabbitChannel> = NonNullable<Parameters<Parameters<C["consume"]>[1]>[0]>
 
 /** A message to publish; without `exchange` to the queue `routingKey` names. */
 export interface RabbitPublish<C extends RabbitChannel> {
