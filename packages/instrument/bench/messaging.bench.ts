@@ -1,5 +1,5 @@
 import { Telemetry } from "@effect-observability/core"
-import { MessageQueue } from "@effect-observability/instrument"
+import { type MessageCarrier, MessageQueue, Messaging } from "@effect-observability/instrument"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
@@ -48,6 +48,36 @@ const ours = async (name: string, job: (both: Both) => Effect.Effect<void>): Pro
   return { name, ops, run: () => runtime.runPromise(program) }
 }
 
+interface Sent {
+  readonly headers: Record<string, string>
+}
+
+const carrier: MessageCarrier<Sent> = { system: "bench", topic: () => "orders", headers: ({ headers }) => headers }
+
+/** A message sent and processed, both spans recorded, headers written and read; the broker is a variable. */
+const message = async (): Promise<() => Promise<number>> => {
+  const listening = Layer.effectDiscard(Effect.flatMap(Telemetry, (telemetry) =>
+    telemetry.register({
+      name: "bench",
+      kind: "bench",
+      onSpan: () => {},
+      report: () => ({ name: "bench", kind: "bench", status: "up", reason: undefined, signals: [] })
+    }))).pipe(Layer.provideMerge(Telemetry.layer))
+  const observed = ManagedRuntime.make(listening)
+  const messaging = await observed.runPromise(Messaging.make(carrier))
+  const program = Effect.gen(function*() {
+    for (let i = 0; i < ops; i++) {
+      const sent = yield* messaging.publish({ topic: "orders" }, (headers) => Effect.succeed({ headers }))
+      yield* messaging.process(sent, Effect.void, { consumerGroup: "billing" })
+    }
+  })
+  return async () => {
+    const start = performance.now()
+    await observed.runPromise(program)
+    return (performance.now() - start) * 1e3 / ops
+  }
+}
+
 export default async (bench: Bench): Promise<void> => {
   bench.compare({
     name: "queue.offer",
@@ -65,4 +95,6 @@ export default async (bench: Bench): Promise<void> => {
     must: 3,
     moonshot: 2
   })
+  // Sending and processing one message, beside what the broker and its client take (tens of microseconds at least).
+  bench.measure({ name: "messaging.message", unit: "us/op", run: await message(), must: 15, moonshot: 5 })
 }

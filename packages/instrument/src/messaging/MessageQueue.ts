@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { Envelope, InProcess } from "./internal/InProcess.ts"
@@ -76,6 +77,21 @@ export const make = <A, E = never>(
     const live = new Live(name, queue, shared, shared.topic.subscription(consumerGroup))
     yield* recorder.registerGauge(MessageBacklog, () => [[live.subscription.labels, Queue.sizeUnsafe(queue)]])
     return live
+  })
+
+/**
+ * Shows the depth of a bare `Queue` of Effect's, or of a `PubSub`, as `message_backlog` until the scope closes; nothing else can be seen of it
+ * from outside.
+ */
+export const watch = (
+  name: string,
+  queue: Queue.Dequeue<unknown, unknown> | PubSub.PubSub<any>,
+  options: { readonly consumerGroup?: string } = {}
+): Effect.Effect<void, never, MetricsRecorder | Scope.Scope> =>
+  Effect.flatMap(MetricsRecorder, (recorder) => {
+    const labels = { topic: name, consumer_group: options.consumerGroup ?? "" }
+    const size = PubSub.isPubSub(queue) ? () => PubSub.sizeUnsafe(queue) : () => Queue.sizeUnsafe(queue)
+    return recorder.registerGauge(MessageBacklog, () => [[labels, size()]])
   })
 
 const yes: Exit.Exit<boolean> = Exit.succeed(true)

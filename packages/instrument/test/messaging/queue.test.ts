@@ -5,6 +5,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import { TestClock } from "effect/testing"
 import { observedValues, recorded, spansOf, valuesOf } from "../support/recorded.ts"
 
@@ -138,6 +140,21 @@ describe("MessageQueue", () => {
       assert.deepStrictEqual(yield* valuesOf("message_consumed_total"), { jobs: 1 })
       assert.deepStrictEqual(yield* valuesOf("message_errors_total"), {})
     }))))
+
+  it.effect("a bare queue and a bare pub-sub can at least be watched", () =>
+    recorded(Effect.gen(function*() {
+      const queue = yield* Queue.make<number, Cause.Done>()
+      const pubsub = yield* PubSub.unbounded<string>({ replay: 2 })
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* MessageQueue.watch("bare", queue)
+        yield* MessageQueue.watch("bare-pubsub", pubsub, { consumerGroup: "all" })
+        yield* PubSub.subscribe(pubsub)
+        yield* Queue.offerAll(queue, [1, 2, 3])
+        yield* PubSub.publish(pubsub, "x")
+        assert.deepStrictEqual(yield* valuesOf("message_backlog"), { bare: 3, "bare-pubsub all": 1 })
+      }))
+      assert.deepStrictEqual(yield* valuesOf("message_backlog"), {}, "the gauge ends with the scope")
+    })))
 
   it.effect("refuses a capacity of 0 with the field's name", () =>
     recorded(Effect.scoped(Effect.gen(function*() {

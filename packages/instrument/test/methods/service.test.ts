@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -163,6 +164,43 @@ describe("Observe.service", () => {
       assert.deepStrictEqual([observed.nothing, observed.hidden], [undefined, null])
       assert.deepStrictEqual(Object.keys(observed), Object.keys(record))
       assert.deepStrictEqual((yield* spansOf).map(({ attributes }) => [attributes.get("method"), attributes.get("first")]), [["helper", 4]])
+    })))
+
+  it.effect("every kind of plain Effect is observed, and none that is more", () =>
+    recorded(Effect.gen(function*() {
+      const plain = {
+        succeed: Effect.succeed(1),
+        void: Effect.void,
+        sync: Effect.sync(() => 1),
+        suspend: Effect.suspend(() => Effect.void),
+        gen: Effect.gen(function*() {
+          yield* Effect.void
+        }),
+        callback: Effect.callback<void>((resume) => resume(Effect.void)),
+        map: Effect.map(Effect.void, () => 1),
+        flatMap: Effect.flatMap(Effect.void, () => Effect.void),
+        catchCause: Effect.catchCause(Effect.void, () => Effect.void),
+        matchCause: Effect.matchCauseEffect(Effect.void, { onFailure: () => Effect.void, onSuccess: () => Effect.void }),
+        onExit: Effect.onExit(Effect.void, () => Effect.void),
+        withFiber: Effect.withFiber(() => Effect.void),
+        yieldNow: Effect.yieldNow,
+        forEach: Effect.forEach([1], () => Effect.void),
+        all: Effect.all([Effect.void, Effect.void], { concurrency: 2 }),
+        promise: Effect.promise(() => Promise.resolve()),
+        provided: Effect.provideService(Effect.void, Other, { name: "" }),
+        spanned: Effect.withSpan(Effect.void, "span")
+      }
+      const observed: Record<string, Effect.Effect<unknown>> = Observe.service(plain, { name: "P" })
+      for (const key of Object.keys(plain)) yield* observed[key]!
+      assert.deepStrictEqual(yield* valuesOf("method_total"), Object.fromEntries(Object.keys(plain).map((key) => [`P.${key} success`, 1])))
+      const more = { tag: Other, config: Config.String("X"), class: new (class extends Effectable.Class<number> {
+        readonly extra = 1
+        asEffect() {
+          return Effect.succeed(1)
+        }
+      })() }
+      const left = Observe.service(more, { name: "M" })
+      assert.deepStrictEqual([left.tag === more.tag, left.config === more.config, left.class === more.class], [true, true, true])
     })))
 
   it.effect("attributes that throw cost the attributes, not the call", () =>
