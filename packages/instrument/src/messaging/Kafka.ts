@@ -3,8 +3,10 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { PublishError } from "./errors.ts"
+import { withHeaders } from "./internal/headers.ts"
 import { handling, type HandlingOptions, isPoison } from "./internal/handling.ts"
 import { backlogOf, type KafkaDelivery, Offsets, reasonOf } from "./internal/kafka.ts"
+import { known } from "./internal/known.ts"
 import type { MessageCarrier } from "./MessageCarrier.ts"
 import * as Messaging from "./Messaging.ts"
 
@@ -48,7 +50,7 @@ export interface KafkaClient {
 /** Publishing to and consuming from Kafka, observed. */
 export interface Kafka {
   /**
-   * Sends the messages of a record in one span and waits for the broker. All of them carry that span; a message's own headers win. With
+   * Sends the messages of a record in one span and waits for the broker. All of them carry that span, beside their own headers. With
    * `acks: 0` they are `sent`, else `confirmed`. Fails as `kafkajs` does, which has retried by then.
    */
   readonly send: <P extends KafkaProducer>(producer: P, record: Parameters<P["send"]>[0]) => Effect.Effect<Awaited<ReturnType<P["send"]>>, PublishError>
@@ -120,12 +122,13 @@ const send = <P extends KafkaProducer>(
   record: Parameters<P["send"]>[0]
 ): Effect.Effect<Awaited<ReturnType<P["send"]>>, PublishError> => {
   const { acks, messages, topic }: Sendable = record
+  const count: unknown = known(() => messages.length)
   return messaging.publish(
-    { topic, count: messages.length, confirmed: acks !== 0 },
+    { topic, count: typeof count === "number" ? count : 1, confirmed: acks !== 0 },
     (headers) =>
       Effect.tryPromise({
-        try: () => producer.send({ ...record, messages: messages.map((one) => ({ ...one, headers: { ...headers, ...one.headers } })) }),
-        catch: (cause) => new PublishError({ system, topic, reason: reasonOf(cause), cause })
+        try: () => producer.send({ ...record, messages: messages.map((one) => ({ ...one, headers: withHeaders(one.headers, headers) })) }),
+        catch: (cause) => new PublishError({ system, topic: String(topic), reason: reasonOf(cause), cause })
       }) as Effect.Effect<Awaited<ReturnType<P["send"]>>, PublishError>
   )
 }

@@ -7,6 +7,7 @@ import * as Stream from "effect/Stream"
 import { ConsumerStopped, PublishError } from "./errors.ts"
 import { consuming } from "./internal/consuming.ts"
 import { handling, type HandlingOptions } from "./internal/handling.ts"
+import { replaces } from "./internal/headers.ts"
 import { deliveryOf, settle, settles, streamReply } from "./internal/nats.ts"
 import type { MessageCarrier } from "./MessageCarrier.ts"
 import * as Messaging from "./Messaging.ts"
@@ -127,16 +128,16 @@ type Carried = Messaging.Messaging<NatsMessage>
 
 const publish = (messaging: Carried, empty: () => NatsHeaders, connection: NatsConnection, message: NatsPublish): Effect.Effect<void, PublishError> => {
   const { confirm = "none", headers: given, payload, reply, subject, timeout = 5_000 } = message
-  const failed = (reason: PublishError["reason"], cause: unknown) => new PublishError({ system, topic: subject, reason, cause })
+  const failed = (reason: PublishError["reason"], cause: unknown) => new PublishError({ system, topic: String(subject), reason, cause })
   return messaging.publish(
     { topic: subject, size: payload?.length ?? 0, confirmed: confirm !== "none" },
     (carried) => {
-      const headers = Effect.sync(() => {
+      const headers = Effect.try({ try: () => {
         const all = empty()
-        for (const [name, values] of given ?? []) for (const value of values) all.append(name, value)
-        for (const name of Object.keys(carried)) if (all.values(name, "insensitive").length === 0) all.set(name, carried[name]!)
+        for (const [name, values] of given ?? []) if (!replaces(carried, name)) for (const value of values) all.append(name, value)
+        for (const name of Object.keys(carried)) all.set(name, carried[name]!)
         return all
-      })
+      }, catch: (cause) => failed("failed", cause) })
       const options = Effect.map(headers, (all) => reply === undefined || confirm === "stream" ? { headers: all } : { headers: all, reply })
       if (confirm === "stream") {
         return Effect.flatMap(options, ({ headers }) =>

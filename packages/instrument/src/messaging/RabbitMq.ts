@@ -6,6 +6,8 @@ import type * as Scope from "effect/Scope"
 import { ConsumerStopped, PublishError } from "./errors.ts"
 import { consuming } from "./internal/consuming.ts"
 import { handling, type HandlingOptions } from "./internal/handling.ts"
+import { withHeaders } from "./internal/headers.ts"
+import { known } from "./internal/known.ts"
 import { type Returns, returnsOf } from "./internal/returns.ts"
 import type { MessageCarrier } from "./MessageCarrier.ts"
 import * as Messaging from "./Messaging.ts"
@@ -138,11 +140,11 @@ export const make = (options?: Messaging.MessagingOptions): Effect.Effect<Rabbit
 type Carried = Messaging.Messaging<RabbitMessage>
 type PublishOptions = { readonly headers?: object; readonly messageId?: string; readonly mandatory?: boolean } | undefined
 
-const publish = <C extends RabbitChannel>(messaging: Carried, channel: C, message: RabbitPublish<C>): Effect.Effect<void, PublishError> => {
+const publish = <C extends RabbitChannel>(messaging: Carried, channel: C, message: RabbitPublish<C>): Effect.Effect<void, PublishError> => Effect.suspend(() => {
   const given: PublishOptions = message.options
   const topic = topicOf(message.exchange, message.routingKey)
   const confirms = "waitForConfirms" in channel
-  const { length } = message.content as { readonly length?: unknown }
+  const length: unknown = known(() => message.content.length)
   return messaging.publish(
     {
       topic,
@@ -154,7 +156,7 @@ const publish = <C extends RabbitChannel>(messaging: Carried, channel: C, messag
     (headers) => {
       const send = (options: object, callback?: (error: unknown) => void) =>
         channel.publish(message.exchange ?? "", message.routingKey, message.content, options, callback)
-      const options = { ...given, headers: { ...given?.headers, ...headers } }
+      const options = { ...given, headers: withHeaders(given?.headers, headers) }
       const failed = (reason: PublishError["reason"], cause: unknown) => Effect.fail(new PublishError({ system, topic, reason, cause }))
       if (!confirms) return Effect.suspend(() => attempt(() => send(options), (cause) => failed("failed", cause)))
       return Effect.callback<void, PublishError>((resume) => {
@@ -170,7 +172,7 @@ const publish = <C extends RabbitChannel>(messaging: Carried, channel: C, messag
       })
     }
   )
-}
+})
 
 const attempt = (send: () => unknown, failed: (cause: unknown) => Effect.Effect<never, PublishError>): Effect.Effect<void, PublishError> => {
   try {
@@ -217,10 +219,11 @@ const consume = <C extends RabbitChannel, E, R>(
       messaging.event("stopped")
       stop(stopped("closed", "the channel was closed"))
     }
-    return Effect.acquireRelease(
+    const consuming = Effect.acquireRelease(
       Effect.tryPromise({ try: () => channel.consume(queue, onMessage, options.consume), catch: (cause) => stopped("refused", cause) }),
       ({ consumerTag }) => Effect.tryPromise(() => channel.cancel(consumerTag)).pipe(Effect.timeout("5 seconds"), Effect.ignoreCause)
-    ).pipe(Effect.andThen(listening(channel, [["close", onClose]])))
+    )
+    return Effect.asVoid(Effect.andThen(listening(channel, [["close", onClose]]), consuming))
   }, options.drain ?? "10 seconds")
 
 const watch = (messaging: Carried, connection: RabbitConnection): Effect.Effect<void, never, Scope.Scope> =>

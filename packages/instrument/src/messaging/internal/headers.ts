@@ -71,3 +71,19 @@ export const requestIdOf = (view: View): string | undefined => {
   const text = one instanceof Uint8Array && one.length <= 128 ? String.fromCharCode(...one) : one
   return Requests.isRequestId(text) ? text : undefined
 }
+
+/**
+ * A message's own headers with those it is to carry. What it carries is of now: of a message that is sent on, what it brought of that kind is left
+ * out, whatever the case of its names, or the next consumer would read two traces and believe neither.
+ */
+export const withHeaders = (own: object | undefined, carried: Readonly<Record<string, string>>): Record<string, unknown> => {
+  const out: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(own ?? {})) if (!replaces(carried, name)) out[name] = value
+  return Object.assign(out, carried)
+}
+
+/** Whether a header of this name gives way. An old `tracestate` does not go with a new `traceparent`. */
+export const replaces = (carried: Readonly<Record<string, string>>, name: string): boolean => {
+  const lower = name.toLowerCase()
+  return Object.hasOwn(carried, lower) || (lower === "tracestate" && Object.hasOwn(carried, "traceparent"))
+}
