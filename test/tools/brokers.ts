@@ -7,13 +7,19 @@ import { join } from "node:path"
 // Debian's message brokers as children of a test: each on a free port of 127.0.0.1 with a directory of its own, stopped by the id that started it,
 // and started again with the same port and data.
 
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { readonly port: number }
-      server.close(() => resolve(port))
+/**
+ * A port nobody listens on, below those the system hands out by itself: a broker takes seconds to start, and by then somebody else may have been
+ * given one of those.
+ */
+export const freePort = async (): Promise<number> => {
+  for (;;) {
+    const port = 18_000 + Math.floor(Math.random() * 14_000)
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer().once("error", () => resolve(false)).listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
     })
-  })
+    if (isFree) return port
+  }
+}
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
@@ -21,10 +27,13 @@ const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, m
 const listening = async (port: number, child: ChildProcess, what: string): Promise<void> => {
   for (let i = 0; i < 600; i++) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${what} ended before it listened: ${output.get(child)?.() ?? ""}`)
-    if (await isOpen(port)) return
-    await pause(100)
+    if (await isOpen(port)) {
+      // Whoever answers is ours only if ours is still there when it should have failed to bind.
+      await pause(300)
+      if (child.exitCode === null && child.signalCode === null) return
+    } else await pause(100)
   }
-  throw new Error(`${what} did not listen within a minute`)
+  throw new Error(`${what} did not listen within a minute: ${output.get(child)?.() ?? ""}`)
 }
 
 const isOpen = (port: number): Promise<boolean> =>
@@ -55,10 +64,18 @@ const start = (program: string, args: ReadonlyArray<string>, dir: string, env: R
   child.stderr!.on("data", keep)
   child.once("error", (error) => keep(Buffer.from(String(error))))
   output.set(child, () => text)
+  running.add(child)
+  child.once("exit", () => running.delete(child))
   return child
 }
 
 const nobody = 65_534
+
+/** They are in groups of their own and would survive a test run that ends early. */
+const running = new Set<ChildProcess>()
+process.once("exit", () => {
+  for (const { pid } of running) if (pid !== undefined) process.kill(-pid, "SIGKILL")
+})
 
 const stop = async (child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return

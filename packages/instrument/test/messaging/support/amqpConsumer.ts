@@ -2,12 +2,15 @@ import { PoisonMessage, RabbitMq } from "@effect-observability/instrument"
 import amqp from "amqplib"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 
 export const queue = "orders"
 
 /** Consumes until interrupted, with a new connection whenever one is lost. `poison-…` is marked, `retry-…` fails the first time. */
 export const amqpConsumer = (port: { readonly current: number }, handled: (text: string) => void) =>
-  Effect.gen(function*() {
+  Effect.scoped(Effect.gen(function*() {
+    // Longer than a connection: its last word comes after its channels' and their consumers'.
+    const whole = yield* Effect.scope
     const rabbit = yield* RabbitMq.make({ server: `127.0.0.1:${port.current}` })
     const once = Effect.scoped(Effect.gen(function*() {
       const connection = yield* Effect.acquireRelease(
@@ -19,7 +22,7 @@ export const amqpConsumer = (port: { readonly current: number }, handled: (text:
         // One that is lost while it is closed never says so.
   (connection) => Effect.tryPromise(() => connection.close()).pipe(Effect.timeout("2 seconds"), Effect.ignoreCause)
       )
-      yield* rabbit.watch(connection)
+      yield* Scope.provide(rabbit.watch(connection), whole)
       const channel = yield* Effect.tryPromise(() => connection.createChannel())
       channel.on("error", () => {})
       yield* Effect.tryPromise(async () => {
@@ -37,4 +40,4 @@ export const amqpConsumer = (port: { readonly current: number }, handled: (text:
         }))
     }))
     yield* once.pipe(Effect.retry({ schedule: Schedule.spaced("200 millis") }), Effect.orDie)
-  })
+  }))
