@@ -37,6 +37,7 @@ const jetStream = async (connection: NatsConnection): Promise<void> => {
 describe("Nats", () => {
   it.live("killed and started again in the middle: core NATS loses what was on its way, JetStream nothing it stored; one trace over two processes", () =>
     recorded(Effect.scoped(Effect.gen(function*() {
+      const run = Effect.runPromiseWith(yield* Effect.context<never>())
       const connection = yield* connecting
       yield* Effect.promise(() => jetStream(connection))
       const consumer = new ConsumerProcess("nats", broker.port)
@@ -61,7 +62,7 @@ describe("Nats", () => {
 
       // Core NATS delivers to those who subscribe already.
       yield* Effect.promise(() => eventually("the consumer", async () => {
-        await Effect.runPromise(Effect.ignore(nats.publish(connection, { subject: "live.hello", payload: "hello" })))
+        await run(Effect.ignore(nats.publish(connection, { subject: "live.hello", payload: "hello" })))
         return consumer.handled > 0 ? true : undefined
       }))
       yield* Effect.all([burst(0, 300), live(0, 200)], { concurrency: 2 })

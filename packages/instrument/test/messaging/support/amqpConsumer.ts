@@ -29,7 +29,7 @@ export const amqpConsumer = (port: { readonly current: number }, handled: (text:
         await channel.assertQueue(queue, { durable: true })
         await channel.prefetch(20)
       })
-      yield* rabbit.consume(channel, queue, (message) =>
+      return yield* rabbit.consume(channel, queue, (message) =>
         Effect.gen(function*() {
           const text = message.content.toString()
           handled(text)
@@ -39,5 +39,5 @@ export const amqpConsumer = (port: { readonly current: number }, handled: (text:
           if (text.startsWith("never-")) return yield* Effect.fail(new RangeError("every time"))
         }))
     }))
-    yield* once.pipe(Effect.retry({ schedule: Schedule.spaced("200 millis") }), Effect.orDie)
+    return yield* once.pipe(Effect.retry({ schedule: Schedule.spaced("200 millis") }), Effect.orDie)
   }))

@@ -35,5 +35,5 @@ export const kafkaConsumer = (port: { readonly current: number }, handled: (text
       }),
       () => Effect.promise(() => consumer.disconnect())
     )
-    yield* Effect.never
+    return yield* Effect.never
   })).pipe(Effect.orDie)

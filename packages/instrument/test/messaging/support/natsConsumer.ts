@@ -13,5 +13,5 @@ export const natsConsumer = (port: { readonly current: number }, handled: (text:
     yield* nats.watch(connection)
     const handle = (message: { readonly string: () => string; readonly redelivered?: boolean }) => Effect.sync(() => handled(message.string()))
     yield* nats.consume(connection.subscribe("live.*", { queue: "billing" }), handle, { consumerGroup: "billing" }).pipe(Effect.forkChild)
-    yield* nats.consume(connection.subscribe("deliver.orders"), handle, { consumerGroup: "ledger" })
+    return yield* nats.consume(connection.subscribe("deliver.orders"), handle, { consumerGroup: "ledger" })
   })).pipe(Effect.orDie)
