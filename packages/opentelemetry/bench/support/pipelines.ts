@@ -63,6 +63,48 @@ export const ours = (url: string, more: OpenTelemetryOptions & { readonly combin
   }
 }
 
+/**
+ * The longest gap between two turns of the event loop while a batch of so many spans is encoded, sent and accounted for, in milliseconds of this
+ * thread's own time: what other processes take from it is not the flush's doing.
+ */
+export const flushGap = (url: string, size: number) => {
+  const runtime = ManagedRuntime.make(Layer.fresh(OpenTelemetry.layer({ endpoint: url, metrics: false, logs: false, batchSize: size, flushInterval: "1 hour" })))
+  return {
+    run: () =>
+      runtime.runPromise(Effect.gen(function*() {
+        const { flush } = yield* Telemetry
+        // A batch that is full leaves by itself.
+        yield* loop(size - 1, Tracer.withSpan(Effect.void, "op", options))
+        // What recording left to the garbage collector is not the flush's doing.
+        globalThis.gc?.()
+        const context = yield* Effect.context<never>()
+        return yield* Effect.promise(() => longestGap(() => Effect.runPromiseWith(context)(flush)))
+      })),
+    close: () => runtime.dispose()
+  }
+}
+
+const longestGap = async (work: () => Promise<void>): Promise<number> => {
+  let running = true
+  let longest = 0
+  let last = threadMillis()
+  const turn = (): void => {
+    const now = threadMillis()
+    longest = Math.max(longest, now - last)
+    last = now
+    if (running) setImmediate(turn)
+  }
+  setImmediate(turn)
+  await work()
+  running = false
+  return longest
+}
+
+const threadMillis = (): number => {
+  const { system, user } = process.threadCpuUsage()
+  return (system + user) / 1_000
+}
+
 export const effects = (url: string, serialization: Layer.Layer<OtlpSerialization.OtlpSerialization>): Pipeline => {
   const runtime = ManagedRuntime.make(
     OtlpTracer.layer({ url: `${url}/v1/traces`, resource: { serviceName: "bench" } }).pipe(Layer.provide(Layer.merge(FetchHttpClient.layer, serialization)))

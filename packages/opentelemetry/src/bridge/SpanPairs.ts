@@ -4,7 +4,7 @@ import type { Clock } from "effect/Clock"
 import type * as EffectTracer from "effect/Tracer"
 import { BridgedSpan, remoteSpan } from "./BridgedSpan.ts"
 
-/** Both faces of a span: whoever asks twice gets the same object. */
+/** Both faces of a span: whoever asks twice for one of Effect's gets the same object. */
 export class SpanPairs {
   private readonly faces = new WeakMap<EffectTracer.AnySpan, Otel.Span>()
   private readonly clock: Clock
@@ -13,11 +13,9 @@ export class SpanPairs {
     this.clock = clock
   }
 
-  /** A span that the API began, and ends. */
+  /** A span that the API began, and ends. It is not remembered: whoever has it has this face already. */
   begun(span: EffectTracer.Span): BridgedSpan {
-    const face = new BridgedSpan(span, this.clock, true)
-    this.faces.set(span, face)
-    return face
+    return new BridgedSpan(span, this.clock, true)
   }
 
   /** OpenTelemetry's face of a span of Effect's. */
