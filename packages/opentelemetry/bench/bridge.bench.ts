@@ -1,8 +1,7 @@
 import { Telemetry, Tracer } from "@effect-observability/core"
 import * as OtelTracer from "@effect/opentelemetry/OtelTracer"
-import * as Otel from "@opentelemetry/api"
-import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks"
-import { BasicTracerProvider } from "@opentelemetry/sdk-trace-base"
+import type * as Otel from "@opentelemetry/api"
+import { NodeTracerProvider } from "@opentelemetry/sdk-trace-node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
@@ -38,11 +37,11 @@ const side = <R, E>(name: string, layer: Layer.Layer<R, E>, step: Effect.Effect<
 const inside = Tracer.withSpan("around")
 
 export default (bench: Bench): void => {
-  const provider = new BasicTracerProvider()
+  const provider = new NodeTracerProvider()
   const otel = () => Layer.provide(OtelTracer.layer, Layer.succeed(OtelTracer.OtelTracerProvider, provider))
   // Its context manager must be registered for it to do its work.
   const setup = (): void => {
-    Otel.context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+    provider.register()
   }
   for (const context of ["sync", "async", "everywhere"] as const) {
     bench.compare({
