@@ -18,7 +18,7 @@ import { type Start, serverFile, type Usage, type Variant } from "./http/server.
 // that turns, under as much load as 32 connections give. A sample is one round over all of them: differences and ratios are of neighbours in
 // time. The database of F2 shares the machine's processors with server and load, which the rate of F2 pays for.
 
-const seconds = 2
+const seconds = 1.5
 /** One way of observing at rest before it is measured again: what it exports late belongs to it. */
 const settleMillis = 10_000
 
@@ -116,7 +116,7 @@ const over = (variant: Variant) => (round: ReadonlyMap<Variant, Round>) => round
 const times = (variant: Variant, of: (round: Round) => number) => (round: ReadonlyMap<Variant, Round>) => of(round.get(variant)!) / of(round.get("bare")!)
 
 const unit = "us/request over the bare router"
-const samples = 5
+const samples = 4
 
 const declare = (
   bench: Bench,
