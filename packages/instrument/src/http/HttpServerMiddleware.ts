@@ -1,8 +1,7 @@
 import type { MetricsRecorder, Telemetry } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as HttpServerRequest from "effect/http/HttpServerRequest"
-import { HttpServerRequest as CurrentRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import { Call, wantsLine } from "./internal/server/Call.ts"
 import { discardEffectsSpan, withoutEffectsLine, unobserved } from "./internal/server/effects.ts"
@@ -32,7 +31,7 @@ export const make = (
   const server = new Server(telemetry, recorder, options)
   return (app) =>
     Effect.withFiber((fiber) => {
-      const request = Context.getUnsafe(fiber.context, CurrentRequest)
+      const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
       discardEffectsSpan(fiber, request)
       if (isCovered(request)) return app
       if (server.ignores(pathOf(request.url))) {

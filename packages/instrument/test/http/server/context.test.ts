@@ -148,6 +148,18 @@ describe("the access log", () => {
     }))
 })
 
+describe("an app that no server runs", () => {
+  it.effect("is observed too", () => {
+    const hub = makeHub()
+    const request = HttpServerRequest.fromWeb(new Request("http://localhost/x"))
+    return Effect.gen(function*() {
+      yield* HttpInstrumentation.around()(Effect.succeed(text)).pipe(Effect.provideService(HttpServerRequest.HttpServerRequest, request))
+      assert.deepStrictEqual(hub.requests(), { "GET _unmatched 200": 1 })
+      assert.strictEqual(hub.inFlight(), 0)
+    }).pipe(Effect.provide(hub.layer))
+  })
+})
+
 describe("the outside part", () => {
   const app = Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest

@@ -166,6 +166,14 @@ describe("bodies are measured to their end", () => {
       assert.deepStrictEqual([broken.spans[0]!.status, broken.spans[0]!.attributes.get("error.type")], ["error", "Error"])
     }))
 
+  it.live("under their route, with nobody listening for spans", () => {
+    const hub = makeHub({ listening: false })
+    return Effect.gen(function*() {
+      yield* serving(routes, hub.layer, (port) => Effect.andThen(send(port, "/stream"), counted(hub, 1)))
+      assert.deepStrictEqual(hub.requests(), { "GET /stream 200": 1 })
+    })
+  })
+
   it.live("requests, with a length or without, read or not", () =>
     Effect.gen(function*() {
       const sizes = (hub: ReturnType<typeof makeHub>) => Object.values(hub.sums("http_request_size_bytes"))
@@ -179,7 +187,10 @@ describe("bodies are measured to their end", () => {
   it.live("of a client that leaves in the middle: what was sent, and that it left", () => {
     const hub = makeHub()
     return Effect.gen(function*() {
-      yield* serving(routes, hub.layer, (port) => Effect.andThen(abandon(port, "/endless", Effect.sleep("60 millis")), counted(hub, 1)))
+      const sent = yield* Deferred.make<void>()
+      let chunks = 0
+      const watched = HttpRouter.add("GET", "/endless", HttpServerResponse.stream(Stream.tap(endless, () => ++chunks < 5 ? Effect.void : Deferred.succeed(sent, undefined))))
+      yield* serving(watched, hub.layer, (port) => Effect.andThen(abandon(port, "/endless", Deferred.await(sent)), counted(hub, 1)))
       assert.deepStrictEqual(hub.requests(), { "GET /endless 200": 1 })
       assert.isAbove(Object.values(hub.sums("http_response_size_bytes"))[0]!, 100)
       assert.deepStrictEqual([hub.spans[0]!.status, hub.spans[0]!.attributes.get("http.aborted_by")], ["unset", "client"])

@@ -1,4 +1,3 @@
-import type { Requests as Identities } from "@effect-observability/core"
 import { Requests } from "@effect-observability/core"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -38,6 +37,7 @@ export class Call extends Exchange {
   private response: Response | undefined = undefined
   private size: Size = undefined
   private exit: Exit.Exit<Response, unknown> | undefined = undefined
+  private matched: string | undefined = undefined
   /** Whether the request's scope will tell when all is sent. */
   private awaited = false
   private announced = false
@@ -101,6 +101,7 @@ export class Call extends Exchange {
   private sending(response: Response): Effect.Effect<Response> {
     const { original } = this
     this.response = response
+    this.matched ??= this.route()
     const sent = withHeaders(response, this.about.requestId!, this.traceresponse)
     if (isStreamed(original, response)) {
       const [body, size] = counted(original, sent)
@@ -115,7 +116,9 @@ export class Call extends Exchange {
 
   exited(exit: Exit.Exit<Response, unknown>): Effect.Effect<void> | undefined {
     this.exit = exit
+    this.matched ??= this.route()
     if (this.awaited) return undefined
+    if (this.response === undefined && !isServed(this.context)) this.unsent(exit)
     if (this.response !== undefined) {
       this.settle(Exit.void)
       return undefined
@@ -124,12 +127,19 @@ export class Call extends Exchange {
     return exit._tag === "Failure" ? this.awaitScope() : undefined
   }
 
+  /** An app that no server runs, such as in a test: what it returns is all there will be. */
+  private unsent(exit: Exit.Exit<Response, unknown>): void {
+    this.response ??= exit._tag === "Success" ? exit.value : HttpServerError.causeResponseStripped(exit.cause)[0]
+    this.size ??= sizeOf(this.original, this.response)
+  }
+
   /** The request's scope closes when the response was sent, or when the client left. */
   private awaitScope(): Effect.Effect<void> {
     const scope = Context.getOrUndefined(this.context, Scope.Scope)
     if (scope === undefined || this.awaited) return Effect.void
     this.awaited = true
-    return Scope.addFinalizerExit(scope, (sent) => this.settle(sent) ?? Effect.void)
+    // In the request's own context, which its server has left by then: what is measured has the span for its exemplar.
+    return Scope.addFinalizerExit(scope, (sent) => Effect.provideContext(Effect.suspend(() => this.settle(sent) ?? Effect.void), this.context))
   }
 
   /** Everything was sent, or will not be any more. */
@@ -139,11 +149,11 @@ export class Call extends Exchange {
     const abortedBy = cause === undefined ? undefined : aborter(cause)
     const status = this.status(abortedBy)
     const responseBytes = bytesOf(this.size)
-    const route = this.route()
+    const route = this.matched
     if (abortedBy !== undefined && this.span?.sampled === true) this.span.attribute("http.aborted_by", abortedBy)
     const seconds = this.finish(status, route, responseBytes, cause === undefined ? answered(status) : failed(cause, status, exit?._tag === "Success"))
     if (!this.logged || seconds === undefined) return undefined
-    return Effect.provideContext(line(this, { status, route, seconds, responseBytes, abortedBy }), this.context)
+    return line(this, { status, route, seconds, responseBytes, abortedBy })
   }
 
   /** Of what was sent; of a request that never came so far, what Effect's server makes of its end. */
@@ -169,18 +179,19 @@ export class Call extends Exchange {
 const named = <Request, A, E, R>(
   authenticate: Authenticate<Request>,
   request: Request,
-  then: (identity: Identities.Identity) => Effect.Effect<A, E, R>
+  then: (identity: Requests.Identity) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> => {
+  let identity: ReturnType<typeof authenticate>
   try {
-    const identity = authenticate(request)
-    if (!Effect.isEffect(identity)) return then(identity ?? {})
-    // A request is not interruptible before its route; a client that leaves meanwhile is not waited for.
-    const asked = Effect.catchCause(Effect.interruptible(identity), (cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.failCause(Cause.fromReasons<never>(cause.reasons.filter(Cause.isInterruptReason))) : Effect.undefined)
-    return Effect.flatMap(asked, (found) => then(found ?? {}))
+    identity = authenticate(request)
   } catch {
-    return then({})
+    identity = undefined
   }
+  if (!Effect.isEffect(identity)) return then(identity ?? {})
+  // A request is not interruptible before its route; a client that leaves meanwhile is not waited for.
+  const asked = Effect.catchCause(Effect.interruptible(identity), (cause) =>
+    Cause.hasInterruptsOnly(cause) ? Effect.failCause(Cause.fromReasons<never>(cause.reasons.filter(Cause.isInterruptReason))) : Effect.undefined)
+  return Effect.flatMap(asked, (found) => then(found ?? {}))
 }
 
 /** `begun` says that the response was on its way when it failed: its status then tells nothing about its end. */
@@ -218,5 +229,9 @@ const schemeOf = (request: HttpServerRequest.HttpServerRequest, { httpVersionMaj
   request.protocol ?? (httpVersionMajor === 1 && socket !== undefined
     ? socket.encrypted === true ? "https" : "http"
     : request.originalUrl.startsWith("https:") ? "https" : "http")
+
+/** Effect's own state of a request that a server answers: who has none will not hear of a response that is sent. */
+const RequestState = Context.Service<unknown>("effect/http/HttpEffect/CurrentRequestState")
+const isServed = (context: Context.Context<never>): boolean => Context.getOrUndefined(context, RequestState) !== undefined
 
 const isUninterruptible = (fiber: object): boolean => (fiber as { readonly interruptible?: unknown }).interruptible === false
