@@ -10,22 +10,28 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import * as Path from "node:path"
 import type { Bench } from "./Bench.ts"
-import { type Load, loadFile } from "./http/load.ts"
+import { type Load, loadFile, type Wanted } from "./http/load.ts"
 import { type Start, serverFile, type Usage, type Variant } from "./http/server.ts"
 
 // F1: what metrics cost a server per request, F2: metrics and every span into PostgreSQL, both over the bare router and beside what people
 // use for it. Every server is a process of its own, so that processor time and memory are its alone; one of them works at a time, in an order
-// that turns, under as much load as 32 connections give. A sample is one round over all of them: differences and ratios are of neighbours in
-// time. The database of F2 shares the machine's processors with server and load, which the rate of F2 pays for.
+// that turns, under as much load as 32 connections give. A sample is one round over all of them in short slices, and of its slices each
+// server's best one: processor time per request only ever grows by what else the machine does. The database of F2 shares the machine's processors with server and load, which the rate of F2 pays for.
 
-const seconds = 1.5
-/** One way of observing at rest before it is measured again: what it exports late belongs to it. */
+/** Of one slice. */
+const seconds = 0.5
+const slices = 6
+/** How long the exporter of a slice may take to be done: what it exports late belongs to it. */
 const settleMillis = 10_000
+/** A slice in which the database was kept from its work by the rest of the machine may be measured again. */
+const attempts = 3
 
 interface Round {
   /** Microseconds of the server's processor time per request. */
   readonly cpu: number
-  readonly load: Load
+  readonly perSecond: number
+  /** Milliseconds. */
+  readonly p99: number
   readonly rss: number
 }
 
@@ -58,9 +64,16 @@ const usage = (served: Served): Promise<Usage> => {
 /** What is measured together, and the state of it. */
 const group = (variants: ReadonlyArray<Variant>, target: (variant: Variant) => string) => {
   const servers = new Map<Variant, Served>()
-  const rounds: Array<Map<Variant, Round>> = []
-  const drive = async (served: Served, duration: number): Promise<Load> =>
-    next<Load>(fork(loadFile, ["drive", `http://127.0.0.1:${served.port}/hello`, String(duration)]))
+  const rounds: Array<ReadonlyMap<Variant, Round>> = []
+  let load: ChildProcess | undefined
+  const drive = async (served: Served, duration: number): Promise<Load> => {
+    if (load === undefined) {
+      load = fork(loadFile, ["drive"])
+      await next(load)
+    }
+    load.send({ url: `http://127.0.0.1:${served.port}/hello`, seconds: duration } satisfies Wanted)
+    return next<Load>(load)
+  }
   const exported = async (served: Served): Promise<Usage> => {
     const until = Date.now() + settleMillis
     for (;;) {
@@ -69,23 +82,41 @@ const group = (variants: ReadonlyArray<Variant>, target: (variant: Variant) => s
       await new Promise((wake) => setTimeout(wake, 50))
     }
   }
-  const measure = async (variant: Variant): Promise<Round> => {
+  const slice = async (variant: Variant, attempt = 1): Promise<Round> => {
     const served = servers.get(variant)!
     const before = await usage(served)
     const load = await drive(served, seconds)
     const after = await exported(served)
-    const { dropped, offered, waiting } = after.spans
-    if (variant === "traced" && (dropped > 0 || waiting > 0 || offered - before.spans.offered !== load.requests)) {
+    const dropped = after.spans.dropped - before.spans.dropped
+    if (variant === "traced" && (dropped > 0 || after.spans.waiting > 0 || after.spans.offered - before.spans.offered !== load.requests)) {
+      if (attempt < attempts) return slice(variant, attempt + 1)
       throw new Error(`not every span was exported: ${load.requests} requests, ${JSON.stringify(before.spans)} to ${JSON.stringify(after.spans)}`)
     }
-    return { cpu: (after.cpu - before.cpu) / load.requests, load, rss: after.rss }
+    return { cpu: (after.cpu - before.cpu) / load.requests, perSecond: load.perSecond, p99: load.p99, rss: after.rss }
+  }
+  const measure = async (first: number): Promise<ReadonlyMap<Variant, Round>> => {
+    const best = new Map<Variant, Round>()
+    for (let i = 0; i < slices; i++) {
+      for (const at of variants.keys()) {
+        const variant = variants[(first + i + at) % variants.length]!
+        const one = await slice(variant)
+        const so = best.get(variant) ?? one
+        best.set(variant, {
+          cpu: Math.min(so.cpu, one.cpu),
+          perSecond: Math.max(so.perSecond, one.perSecond),
+          p99: Math.min(so.p99, one.p99),
+          rss: one.rss
+        })
+      }
+    }
+    return best
   }
   return {
     setup: async () => {
       if (servers.size > 0) return
       for (const variant of variants) servers.set(variant, await serve({ variant, target: target(variant) }))
       for (const served of servers.values()) {
-        await drive(served, seconds)
+        await drive(served, 2)
         await exported(served)
       }
     },
@@ -95,17 +126,14 @@ const group = (variants: ReadonlyArray<Variant>, target: (variant: Variant) => s
         await new Promise((resolve) => child.once("exit", resolve))
       }
       servers.clear()
+      load?.kill()
+      load = undefined
     },
     /** The figure of the case's next sample; the first to ask for a round has it measured. */
     figure: (of: (round: ReadonlyMap<Variant, Round>) => number) => {
       let at = 0
       return async () => {
-        if (at === rounds.length) {
-          const round = new Map<Variant, Round>()
-          const turned = variants.map((_, i) => variants[(i + at) % variants.length]!)
-          for (const variant of turned) round.set(variant, await measure(variant))
-          rounds.push(round)
-        }
+        if (at === rounds.length) rounds.push(await measure(at))
         return of(rounds[at++]!)
       }
     }
@@ -116,7 +144,7 @@ const over = (variant: Variant) => (round: ReadonlyMap<Variant, Round>) => round
 const times = (variant: Variant, of: (round: Round) => number) => (round: ReadonlyMap<Variant, Round>) => of(round.get(variant)!) / of(round.get("bare")!)
 
 const unit = "us/request over the bare router"
-const samples = 4
+const samples = 3
 
 const declare = (
   bench: Bench,
@@ -129,7 +157,7 @@ const declare = (
 export default (bench: Bench): void => {
   const metrics = group(["bare", "metrics", "prom", "prom-gen"], () => "")
   declare(bench, "F1", over("metrics"), metrics, { must: 2.5, moonshot: 1.3 })
-  declare(bench, "F1.p99", times("metrics", ({ load }) => load.p99), metrics, { unit: "of the bare router's", must: 1.25, moonshot: 1.1 })
+  declare(bench, "F1.p99", times("metrics", ({ p99 }) => p99), metrics, { unit: "of the bare router's", must: 1.25, moonshot: 1.1 })
   declare(bench, "F1.rss", times("metrics", ({ rss }) => rss), metrics, { unit: "of the bare router's", must: 1.25, moonshot: 1.1 })
   declare(bench, "F1.prom-client", over("prom"), metrics, {})
   declare(bench, "F1.prom-client.gen", over("prom-gen"), metrics, {})
@@ -150,11 +178,11 @@ export default (bench: Bench): void => {
     }
   }
   declare(bench, "F2", over("traced"), all, { must: 9, moonshot: 5 })
-  declare(bench, "F2.rate", times("traced", ({ load }) => load.perSecond), all, { unit: "of the bare router's", better: "higher", must: 0.65, moonshot: 0.8 })
-  declare(bench, "F2.p99", times("traced", ({ load }) => load.p99), all, { unit: "of the bare router's" })
+  declare(bench, "F2.rate", times("traced", ({ perSecond }) => perSecond), all, { unit: "of the bare router's", better: "higher", must: 0.65, moonshot: 0.8 })
+  declare(bench, "F2.p99", times("traced", ({ p99 }) => p99), all, { unit: "of the bare router's" })
   declare(bench, "F2.rss", times("traced", ({ rss }) => rss), all, { unit: "of the bare router's" })
   declare(bench, "F2.otel", over("otel"), all, {})
-  declare(bench, "F2.otel.rate", times("otel", ({ load }) => load.perSecond), all, { unit: "of the bare router's", better: "higher" })
+  declare(bench, "F2.otel.rate", times("otel", ({ perSecond }) => perSecond), all, { unit: "of the bare router's", better: "higher" })
   declare(bench, "F2.bare", (round) => round.get("bare")!.cpu, all, { unit: "us/request" })
 }
 

@@ -21,4 +21,13 @@ const drive = async (url: string, seconds: number): Promise<Load> => {
   return { requests: times.length, perSecond: times.length / result.duration, p99: times[Math.floor(times.length * 0.99)]! }
 }
 
-if (process.send !== undefined && process.argv[2] === "drive") process.send(await drive(process.argv[3]!, Number(process.argv[4])))
+/** What to send next: to whom, and for how long in seconds. */
+export interface Wanted {
+  readonly url: string
+  readonly seconds: number
+}
+
+if (process.send !== undefined && process.argv[2] === "drive") {
+  process.on("message", ({ seconds, url }: Wanted) => void drive(url, seconds).then((load) => process.send!(load)))
+  process.send("ready")
+}
