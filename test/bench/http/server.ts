@@ -108,7 +108,7 @@ const observed = ({ target, variant }: Start): { readonly instrumentation: Layer
         around: Layer.mergeAll(
           off,
           Prometheus.layer(),
-          Postgres.layer({ connection: Redacted.make(target), history: false })
+          Postgres.layer({ connection: Redacted.make(target), history: false, flushInterval: "1 second" })
         ).pipe(Layer.provide(ObservabilityConfig.layer({ batchSize: Number(process.env["BATCH"] ?? 1_000) })))
       }
   }
