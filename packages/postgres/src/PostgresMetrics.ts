@@ -86,6 +86,8 @@ class Registry {
   /** Returns the lane by whose lists of series each frame is read. */
   register(link: Link, batch: ReadonlyArray<MetricFrame>): Effect.Effect<Int32Array, SqlError> {
     return Effect.gen({ self: this }, function*() {
+      // A server that crashed with commits under way may have lost what it had numbered.
+      if (this.session !== link.session) this.families.clear()
       if (this.incarnation !== link.incarnation) {
         this.families.clear()
         this.described = 0

@@ -7,6 +7,7 @@ import { fence, type Lane, type Link } from "./internal/Lane.ts"
 import { type Sql, sqlNames } from "./internal/names.ts"
 import { float8s, hexInt8s, int2s, int4s, int8s, text, texts, uuids } from "./internal/parameters.ts"
 import { dayOf } from "./internal/partitions.ts"
+import type { Session } from "./internal/session.ts"
 import * as Encoding from "./PostgresEncoding.ts"
 import type { Names } from "./PostgresConfig.ts"
 import { Shapes, type Template } from "./spans/Shapes.ts"
@@ -114,8 +115,11 @@ const remembered = 20_000
 class Operations {
   private readonly t: Sql
   private readonly service: string
-  private incarnation: number | undefined
-  private ids = new Map<string, number>()
+  /** Numbers are asked for anew on every connection: a server that crashed with commits under way may have lost them. */
+  private session: Session | undefined
+  /** By kind, then by name: a key of both would be made for every span. */
+  private ids = new Map<SpanData["kind"], Map<string, number>>()
+  private size = 0
 
   constructor(t: Sql, service: string) {
     this.t = t
@@ -123,19 +127,23 @@ class Operations {
   }
 
   idOf(span: SpanData): number {
-    return this.ids.get(keyOf(span))!
+    return this.ids.get(span.kind)!.get(span.name)!
   }
 
   resolve(link: Link, batch: ReadonlyArray<SpanData>): Effect.Effect<void, SqlError> {
-    if (this.incarnation !== link.incarnation || this.ids.size > remembered) this.ids = new Map()
-    this.incarnation = link.incarnation
-    const wanted = new Map<string, Encoding.OperationRow>()
+    if (this.session !== link.session || this.size > remembered) {
+      this.ids = new Map()
+      this.size = 0
+    }
+    this.session = link.session
+    const wanted = new Map<string, { readonly span: SpanData; readonly row: Encoding.OperationRow }>()
     for (const span of batch) {
-      const key = keyOf(span)
-      if (!this.ids.has(key) && !wanted.has(key)) wanted.set(key, Encoding.operation(this.service, span.name, span.kind))
+      if (this.ids.get(span.kind)?.has(span.name)) continue
+      const key = `${span.kind} ${span.name}`
+      if (!wanted.has(key)) wanted.set(key, { span, row: Encoding.operation(this.service, span.name, span.kind) })
     }
     if (wanted.size === 0) return Effect.void
-    const rows = [...new Map([...wanted.values()].map((row) => [row.hash, row])).values()].sort((a, b) => (a.hash < b.hash ? -1 : 1))
+    const rows = [...new Map([...wanted.values()].map(({ row }) => [row.hash, row])).values()].sort((a, b) => (a.hash < b.hash ? -1 : 1))
     const hashes = uuids(rows.map((row) => row.hash))
     return link.session.query(
       `insert into ${this.t.operation} (hash, service, name, kind)
@@ -150,13 +158,16 @@ class Operations {
       )),
       Effect.map((found) => {
         const ids = new Map(found.map((row) => [row["hash"], row["id"] as number]))
-        for (const [key, row] of wanted) this.ids.set(key, ids.get(row.hash)!)
+        for (const { row, span } of wanted.values()) {
+          let names = this.ids.get(span.kind)
+          if (names === undefined) this.ids.set(span.kind, names = new Map())
+          names.set(span.name, ids.get(row.hash)!)
+          this.size++
+        }
       })
     )
   }
 }
-
-const keyOf = (span: SpanData): string => `${span.kind} ${span.name}`
 
 /** How long a template is known to be there: the server keeps those that were asked for within days. */
 const templateMillis = 86_400_000
@@ -164,7 +175,8 @@ const templateMillis = 86_400_000
 /** The numbers of the templates, as the server has them. */
 class Templates {
   private readonly t: Sql
-  private incarnation: number | undefined
+  /** Numbers are asked for anew on every connection: a server that crashed with commits under way may have lost them. */
+  private session: Session | undefined
   private since = 0
   private ids = new Map<string, number>()
 
@@ -177,11 +189,11 @@ class Templates {
   }
 
   resolve(link: Link, used: ReadonlyArray<Template | undefined>, now: number): Effect.Effect<void, SqlError> {
-    if (this.incarnation !== link.incarnation || Math.abs(now - this.since) > templateMillis) {
+    if (this.session !== link.session || Math.abs(now - this.since) > templateMillis) {
       this.ids = new Map()
       this.since = now
     }
-    this.incarnation = link.incarnation
+    this.session = link.session
     const wanted = new Map<string, Template>()
     for (const template of used) if (template !== undefined && !this.ids.has(template.hash)) wanted.set(template.hash, template)
     if (wanted.size === 0) return Effect.void
