@@ -215,15 +215,16 @@ const consume = <C extends RabbitChannel, E, R>(
         : handling(messaging, carrier, message, handler, settings, (settlement) =>
           settlement === "ack" ? channel.ack(message) : channel.nack(message, false, settlement === "requeue")))
     }
+    let why: unknown = "the channel was closed"
     const onClose = () => {
       messaging.event("stopped")
-      stop(stopped("closed", "the channel was closed"))
+      stop(stopped("closed", why))
     }
     const consuming = Effect.acquireRelease(
       Effect.tryPromise({ try: () => channel.consume(queue, onMessage, options.consume), catch: (cause) => stopped("refused", cause) }),
       ({ consumerTag }) => Effect.tryPromise(() => channel.cancel(consumerTag)).pipe(Effect.timeout("5 seconds"), Effect.ignoreCause)
     )
-    return Effect.asVoid(Effect.andThen(listening(channel, [["close", onClose]]), consuming))
+    return Effect.asVoid(Effect.andThen(listening(channel, [["close", onClose], ["error", (error) => void (why = error)]]), consuming))
   }, options.drain ?? "10 seconds")
 
 const watch = (messaging: Carried, connection: RabbitConnection): Effect.Effect<void, never, Scope.Scope> =>
@@ -236,7 +237,7 @@ const watch = (messaging: Carried, connection: RabbitConnection): Effect.Effect<
     ["unblocked", () => messaging.event("unblocked")]
   ])
 
-const listening = (to: RabbitConnection, listeners: ReadonlyArray<readonly [event: string, listener: () => void]>) =>
+const listening = (to: RabbitConnection, listeners: ReadonlyArray<readonly [event: string, listener: (argument: unknown) => void]>) =>
   Effect.asVoid(Effect.acquireRelease(
     Effect.sync(() => listeners.forEach(([event, listener]) => to.on(event, listener))),
     () => Effect.sync(() => listeners.forEach(([event, listener]) => to.removeListener(event, listener)))

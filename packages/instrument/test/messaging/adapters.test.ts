@@ -1,9 +1,11 @@
 import { Tracer } from "@effect-observability/core"
 import { Kafka, Nats, RabbitMq } from "@effect-observability/instrument"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import { TestClock } from "effect/testing"
 import { EventEmitter } from "node:events"
 import { recorded, spansOf, valuesOf } from "../support/recorded.ts"
@@ -111,9 +113,12 @@ describe("RabbitMq", () => {
       channel.deliver(message("fine"))
       channel.deliver({})
       yield* TestClock.adjust("1 second")
+      channel.emit("error", new Error("PRECONDITION_FAILED"))
       channel.emit("close")
       const exit = yield* Fiber.join(consuming)
-      assert.isTrue(Exit.isFailure(exit))
+      const stopped = Exit.isFailure(exit) ? Cause.findErrorOption(exit.cause) : Option.none()
+      assert.strictEqual(Option.getOrUndefined(stopped)?.reason, "closed")
+      assert.include(String(Option.getOrUndefined(stopped)?.cause), "PRECONDITION_FAILED")
       assert.deepStrictEqual(yield* valuesOf("message_settlements_total"), { "q q ack": 2, "q q requeue": 1, "q q reject": 1, "q q lost": 1, "_unknown q requeue": 1 })
       assert.strictEqual((yield* valuesOf("message_broker_events_total"))["rabbitmq stopped"], 1)
       assert.strictEqual(channel.listenerCount("close"), 0)
