@@ -114,7 +114,7 @@ describe("time", () => {
     const slow: Array<string> = []
     for (const unit of units) {
       const text = `select ${unit.repeat(length / unit.length)}`
-      for (const dialect of [...dialects, undefined]) {
+      for (const dialect of ["pg", "mysql", undefined] as const) {
         const time = () => {
           const began = performance.now()
           shown(text, dialect)
