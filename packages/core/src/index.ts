@@ -62,6 +62,8 @@ export * as AlertRule from "./alerting/AlertRule.ts"
 
 // History
 export * from "./history/HistoryError.ts"
+export * from "./history/ErrorHistory.ts"
+export * as ErrorQuestions from "./history/ErrorQuestions.ts"
 export * from "./history/MetricsHistory.ts"
 export * as MetricRange from "./history/range/index.ts"
 export * from "./history/range/RangeQuery.ts"

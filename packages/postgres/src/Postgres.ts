@@ -1,5 +1,5 @@
-import { HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
-import type { BatchProcessor, ComponentReport, CompositionError, MetricFrame, SpanData } from "@effect-observability/core"
+import { ErrorHistory, HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
+import type { BatchProcessor, ComponentReport, CompositionError, ErrorData, MetricFrame, SpanData } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -13,6 +13,7 @@ import * as Lane from "./internal/Lane.ts"
 import * as Session from "./internal/session.ts"
 import * as Store from "./internal/Store.ts"
 import { type PostgresConfig, PostgresConfigError, type PostgresOptions, resolve } from "./PostgresConfig.ts"
+import * as Errors from "./PostgresErrors.ts"
 import * as History from "./PostgresHistory.ts"
 import * as Metrics from "./PostgresMetrics.ts"
 import * as Spans from "./PostgresSpans.ts"
@@ -23,12 +24,12 @@ export { Live } from "./Live.ts"
 export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"
 export { Storage } from "./Storage.ts"
 
-type Services = MetricsHistory | TraceHistory | Storage | Live
+type Services = MetricsHistory | TraceHistory | ErrorHistory | Storage | Live
 /** What a backend gives beside the recording: nothing when its history is switched off. */
 type Gives<O extends PostgresOptions> = O extends { readonly history: false } ? never : Services
 
 /**
- * Keeps metrics and traces in PostgreSQL and answers questions about them. On its own it needs the hub; `layer` brings it.
+ * Keeps metrics, traces and errors in PostgreSQL and answers questions about them. On its own it needs the hub; `layer` brings it.
  *
  * The Layer never waits for the server: it connects and migrates in the background, says in its report how far it is, and what
  * is recorded meanwhile waits in the queues. It fails only when it was set up wrongly.
@@ -81,10 +82,11 @@ const make = (options: PostgresOptions) =>
     if (config.history) {
       yield* telemetry.claim("MetricsHistory", config.name)
       yield* telemetry.claim("TraceHistory", config.name)
+      yield* telemetry.claim("ErrorHistory", config.name)
     }
     const store = yield* Store.make(config, settings.requestTimeout)
     const producer = randomUUID()
-    const lane = (signal: "metrics" | "spans") => Lane.make(store, { signal, producer, epoch: 1, resource: telemetry.resource })
+    const lane = (signal: "metrics" | "spans" | "errors") => Lane.make(store, { signal, producer, epoch: 1, resource: telemetry.resource })
 
     const frames = settings.metrics.enabled
       ? yield* telemetry.exportFrames({
@@ -114,14 +116,21 @@ const make = (options: PostgresOptions) =>
       })
       : undefined
 
+    const errors = yield* telemetry.exportErrors({
+      name: config.name,
+      exporter: Errors.make({ names: config.names, lane: yield* lane("errors"), retentionDays: config.retentionDays }),
+      policy: { maxAttempts: Infinity, maxBackoff, batchSize: 100, flushInterval: config.flushInterval }
+    })
+
     const worker = spans === undefined || !config.packing ? undefined : yield* SpanWorker.start(store, config.searchable)
 
     yield* telemetry.register({
       name: config.name,
       kind: "postgres",
       ...(spans === undefined ? {} : { onSpan: (span: SpanData) => void spans.offerUnsafe(span) }),
-      flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void], { concurrency: 2, discard: true }),
-      report: () => report(config, store, frames, spans, worker)
+      onError: (error) => void errors.offerUnsafe(error),
+      flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void, errors.flush], { concurrency: 3, discard: true }),
+      report: () => report(config, store, { frames, spans, errors }, worker)
     })
     return config.history ? yield* history(config, store) : nothing
   })
@@ -139,6 +148,7 @@ const history = (config: PostgresConfig, store: Store.Store): Effect.Effect<Cont
     const live = yield* makeLive(config)
     return Context.make(MetricsHistory, quietMetrics(History.metrics(options))).pipe(
       Context.add(TraceHistory, quietTraces(History.traces({ ...options, writer: store.withSession, live }))),
+      Context.add(ErrorHistory, quietErrors(History.errors(options))),
       Context.add(Storage, quietStorage(makeStorage(store))),
       Context.add(Live, live)
     )
@@ -150,13 +160,16 @@ const downAfter = 60_000
 const report = (
   config: PostgresConfig,
   store: Store.Store,
-  frames: BatchProcessor.BatchProcessor<MetricFrame> | undefined,
-  spans: BatchProcessor.BatchProcessor<SpanData> | undefined,
+  { errors, frames, spans }: {
+    readonly frames: BatchProcessor.BatchProcessor<MetricFrame> | undefined
+    readonly spans: BatchProcessor.BatchProcessor<SpanData> | undefined
+    readonly errors: BatchProcessor.BatchProcessor<ErrorData>
+  },
   worker: SpanWorker.SpanWorker | undefined
 ): ComponentReport => {
   const { problem: storeProblem, ready } = store.state()
   const problem = storeProblem ?? worker?.problem()
-  const pipes = [{ signal: "metrics" as const, processor: frames }, { signal: "spans" as const, processor: spans }]
+  const pipes = [{ signal: "metrics" as const, processor: frames }, { signal: "spans" as const, processor: spans }, { signal: "errors" as const, processor: errors }]
     .flatMap(({ processor, signal }) => (processor === undefined ? [] : [{ signal, processor, status: processor.status() }]))
   const failing = pipes.filter(({ status }) => status.failures > 0)
   const oldest = Math.max(0, ...failing.map(({ status }) => status.oldestAgeMillis))
@@ -208,6 +221,12 @@ const quietTraces = (history: TraceHistory["Service"]): TraceHistory["Service"] 
   }
 }
 
+const quietErrors = (history: ErrorHistory["Service"]): ErrorHistory["Service"] => ({
+  getError: (id) => quietly(history.getError(id)),
+  searchErrors: (query) => quietly(history.searchErrors(query)),
+  errorGroups: (query) => quietly(history.errorGroups(query))
+})
+
 const quietStorage = (storage: Storage["Service"]): Storage["Service"] => ({
   report: quietly(storage.report),
   deleteMetrics: (of) => quietly(storage.deleteMetrics(of))
@@ -229,6 +248,7 @@ const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { ge
     whatDiffers: () => off,
     deleteTraces: () => off
   }),
+  Context.add(ErrorHistory, { getError: () => off, searchErrors: () => off, errorGroups: () => off }),
   Context.add(Storage, { report: off, deleteMetrics: () => off }),
   Context.add(Live, { changes: Stream.empty })
 )

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type { Partitioned } from "./internal/names.ts"
+import { errorsView, type Partitioned } from "./internal/names.ts"
 import type { Retention } from "./internal/partitions.ts"
 import type { Target, TlsOptions } from "./internal/session.ts"
 
@@ -54,7 +54,7 @@ export interface PostgresOptions {
   readonly tls?: TlsOptions
   /** Bytes the database may take on its disk: the storage report then says when it is full. */
   readonly capacity?: number
-  /** `false`: writes only, and leaves `MetricsHistory` and `TraceHistory` to another backend. Default `true`. */
+  /** `false`: writes only, and leaves `MetricsHistory`, `TraceHistory` and `ErrorHistory` to another backend. Default `true`. */
   readonly history?: boolean
   /**
    * `false`: leaves packing to the other processes on the same schema. Of those that may, one works at a time; frames that nobody
@@ -175,7 +175,7 @@ const layers = (retentionDays: number, given: RetentionOptions): Retention => {
     table === "rollup_minute" ? minute : table === "rollup_hour" ? hour : table === "rollup_day" ? day : spanTables.has(table) ? retentionDays : raw
 }
 
-const spanTables: ReadonlySet<Partitioned> = new Set<Partitioned>(["trace_part", "trace_pack", "span_pack"])
+const spanTables: ReadonlySet<Partitioned> = new Set<Partitioned>(["trace_part", "trace_pack", "span_pack", "error_event"])
 
 const checkRetention = (retentionDays: number, given: RetentionOptions) =>
   Effect.gen(function*() {
@@ -221,6 +221,7 @@ export const checkNames = (
     for (const field of tableFields) {
       const name = yield* checkIdentifier(field, given[field])
       if (name.startsWith("obs_")) return yield* wrong(field, `is "${name}": names starting with obs_ belong to the store's own tables`)
+      if (name === errorsView) return yield* wrong(field, `is "${name}", the view of the errors: choose another name`)
       const other = seen.get(name)
       if (other !== undefined) return yield* wrong(field, `is "${name}", as is ${other}: give each its own name`)
       seen.set(name, field)

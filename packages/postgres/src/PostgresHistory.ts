@@ -1,3 +1,4 @@
-/** What PostgreSQL answers with: metrics and traces, each a file of its own. */
+/** What PostgreSQL answers with: metrics, traces and errors, each a file of its own. */
+export { errors } from "./history/ErrorQueries.ts"
 export { metrics } from "./history/MetricQueries.ts"
 export { traces } from "./history/TraceQueries.ts"

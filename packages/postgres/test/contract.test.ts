@@ -1,5 +1,5 @@
 import { MetricsHistory } from "@effect-observability/core"
-import { HistoryProbe, historyProbes, historySuite, metricsSuite, spansSuite, tracesSuite } from "@effect-observability/testkit/contract"
+import { errorHistoryProbe, errorHistorySuite, errorsSuite, HistoryProbe, historyProbes, historySuite, metricsSuite, spansSuite, tracesSuite } from "@effect-observability/testkit/contract"
 import { Context, Effect, Layer } from "effect"
 import { randomUUID } from "node:crypto"
 import { Postgres } from "../src/index.ts"
@@ -15,6 +15,9 @@ const postgres = historyProbes.pipe(Layer.provideMerge(server))
 metricsSuite("postgres", postgres)
 spansSuite("postgres", postgres)
 tracesSuite("postgres", postgres)
+const errors = errorHistoryProbe.pipe(Layer.provideMerge(server))
+errorsSuite("postgres", errors)
+errorHistorySuite("postgres", errors)
 
 /** Frames come from a process of their own each; `then` happens to the store before it is asked. */
 const history = (then: (target: Session.Target, names: Names) => Effect.Effect<unknown, unknown> = () => Effect.void) =>

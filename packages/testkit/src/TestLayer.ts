@@ -1,4 +1,4 @@
-import { type CompositionError, Memory, type MemoryBackend, MemoryHistory, type MetricsHistory, Telemetry, type TraceHistory } from "@effect-observability/core"
+import { type CompositionError, type ErrorHistory, Memory, type MemoryBackend, MemoryHistory, type MetricsHistory, Telemetry, type TraceHistory } from "@effect-observability/core"
 import * as Layer from "effect/Layer"
 
 /**
@@ -15,6 +15,6 @@ import * as Layer from "effect/Layer"
  * ```
  */
 export const TestLayer: Layer.Layer<
-  Layer.Success<typeof Telemetry.layer> | MemoryBackend | MetricsHistory | TraceHistory,
+  Layer.Success<typeof Telemetry.layer> | MemoryBackend | MetricsHistory | TraceHistory | ErrorHistory,
   CompositionError
 > = Layer.mergeAll(Memory.layerBackend(), MemoryHistory.layerBackend()).pipe(Layer.provideMerge(Telemetry.layer))

@@ -1,11 +1,11 @@
-import { Memory, type MetricsHistory, type MetricsRecorder, type TraceHistory, type Tracer } from "@effect-observability/core"
+import { Memory, type ErrorHistory, type MetricsHistory, type MetricsRecorder, type TraceHistory, type Tracer } from "@effect-observability/core"
 import * as broken from "@effect-observability/testkit/broken"
-import { errorsLaws, type ErrorsProbe, historyLaws, type HistoryProbe, type Law, LawBroken, logsLaws, type LogsProbe, memoryEventProbes, memoryHistory, memoryProbes, metricsLaws, type MetricsProbe, spansLaws, type SpansProbe, tracesLaws } from "@effect-observability/testkit/contract"
+import { errorHistoryLaws, errorHistoryProbe, errorsLaws, type ErrorsProbe, historyLaws, type HistoryProbe, type Law, LawBroken, logsLaws, type LogsProbe, memoryEventProbes, memoryHistory, memoryProbes, metricsLaws, type MetricsProbe, spansLaws, type SpansProbe, tracesLaws } from "@effect-observability/testkit/contract"
 import { TestLayer } from "@effect-observability/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer } from "effect"
 
-type Services = MetricsHistory | HistoryProbe | MetricsRecorder | MetricsProbe | Tracer | SpansProbe | TraceHistory | ErrorsProbe | LogsProbe
+type Services = MetricsHistory | HistoryProbe | MetricsRecorder | MetricsProbe | Tracer | SpansProbe | TraceHistory | ErrorsProbe | LogsProbe | ErrorHistory
 
 const memory = Layer.mergeAll(memoryHistory, Layer.mergeAll(memoryProbes, memoryEventProbes).pipe(Layer.provideMerge(Memory.layer())))
 const kept = memoryProbes.pipe(Layer.provideMerge(TestLayer))
@@ -36,4 +36,5 @@ bites("history", historyLaws, broken.history)
 bites("spans", spansLaws, broken.spans)
 bites("errors", errorsLaws, broken.errors)
 bites("logs", logsLaws, broken.logs)
+bites("error history", errorHistoryLaws, broken.errorHistory, errorHistoryProbe.pipe(Layer.provideMerge(TestLayer)))
 bites("trace history", tracesLaws, broken.traces, kept)

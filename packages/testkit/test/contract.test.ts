@@ -1,5 +1,5 @@
 import { Composite, Memory } from "@effect-observability/core"
-import { errorsSuite, historyProbes, historySuite, logsSuite, memoryEventProbes, memoryHistory, memoryProbes, metricsSuite, spansSuite, tracesSuite } from "@effect-observability/testkit/contract"
+import { errorHistoryProbe, errorHistorySuite, errorsSuite, historyProbes, historySuite, logsSuite, memoryEventProbes, memoryHistory, memoryProbes, metricsSuite, spansSuite, tracesSuite } from "@effect-observability/testkit/contract"
 import { Layer } from "effect"
 import { TestLayer } from "@effect-observability/testkit"
 
@@ -15,6 +15,9 @@ const history = historyProbes.pipe(Layer.provideMerge(TestLayer))
 metricsSuite("memory history", history)
 spansSuite("memory history", history)
 tracesSuite("memory history", history)
+const errors = errorHistoryProbe.pipe(Layer.provideMerge(TestLayer))
+errorsSuite("memory history", errors)
+errorHistorySuite("memory history", errors)
 
 historySuite("memory", memoryHistory)
 

@@ -1,12 +1,15 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { ErrorData } from "../errors/ErrorData.ts"
+import { ErrorHistory, type StoredError } from "../history/ErrorHistory.ts"
 import { MetricsHistory } from "../history/MetricsHistory.ts"
 import { type StoredSpan, TraceHistory } from "../history/TraceHistory.ts"
 import { type CompositionError, Telemetry } from "../hub/Telemetry.ts"
 import type { MetricFrame } from "../metrics/MetricFrame.ts"
 import { complete } from "../pipe/Exporter.ts"
 import type { SpanData } from "../tracing/SpanData.ts"
+import * as ErrorHistories from "./internal/errorHistory.ts"
 import * as FrameHistory from "./internal/frameHistory.ts"
 import * as SpanHistory from "./internal/spanHistory.ts"
 
@@ -17,21 +20,25 @@ export interface MemoryHistoryOptions {
   readonly maxFrames?: number
   /** Most spans kept, the oldest give way. Default 10,000. */
   readonly maxSpans?: number
+  /** Most errors kept, the oldest give way. Default 1,000. */
+  readonly maxErrors?: number
 }
 
-/** Both histories, held in memory: a reference for the stores, and history for tests. Takes a frame at every flush interval. */
+/** All histories, held in memory: a reference for the stores, and history for tests. Takes a frame at every flush interval. */
 export const layerBackend = (
   options: MemoryHistoryOptions = {}
-): Layer.Layer<MetricsHistory | TraceHistory, CompositionError, Telemetry> =>
+): Layer.Layer<MetricsHistory | TraceHistory | ErrorHistory, CompositionError, Telemetry> =>
   Layer.effectContext(
     Effect.gen(function*() {
       const telemetry = yield* Telemetry
-      const { maxFrames = 1000, maxSpans = 10_000, name = "memory-history" } = options
+      const { maxErrors = 1000, maxFrames = 1000, maxSpans = 10_000, name = "memory-history" } = options
       const settings = telemetry.settings()
       let frames: Array<MetricFrame> = []
       let spans: Array<StoredSpan> = []
+      let errors: Array<StoredError> = []
       yield* telemetry.claim("MetricsHistory", name)
       yield* telemetry.claim("TraceHistory", name)
+      yield* telemetry.claim("ErrorHistory", name)
       const metricPipe = yield* telemetry.exportFrames({
         name,
         interval: settings.flushInterval,
@@ -53,7 +60,17 @@ export const layerBackend = (
             })
         }
       })
-      const signal = <S extends "metrics" | "spans">(of: S, pipe: { readonly ledger: typeof spanPipe.ledger; readonly status: typeof spanPipe.status }) => {
+      const errorPipe = yield* telemetry.exportErrors({
+        name,
+        exporter: {
+          export: (batch: ReadonlyArray<ErrorData>) =>
+            Effect.sync(() => {
+              errors = [...errors, ...batch.map((error) => ({ ...error, serviceName: telemetry.resource.service }))].slice(-maxErrors)
+              return complete
+            })
+        }
+      })
+      const signal = <S extends "metrics" | "spans" | "errors">(of: S, pipe: { readonly ledger: typeof spanPipe.ledger; readonly status: typeof spanPipe.status }) => {
         const { oldestAgeMillis, queuedBytes, queuedItems } = pipe.status()
         return { signal: of, ledger: pipe.ledger(), queuedItems, queuedBytes, oldestAgeMillis, lastError: undefined }
       }
@@ -61,11 +78,13 @@ export const layerBackend = (
         name,
         kind: "memory",
         onSpan: (span) => spanPipe.offerUnsafe(span),
-        flush: Effect.andThen(metricPipe.flush, spanPipe.flush),
-        report: () => ({ name, kind: "memory", status: "up", reason: undefined, signals: [signal("metrics", metricPipe), signal("spans", spanPipe)] })
+        onError: (error) => void errorPipe.offerUnsafe(error),
+        flush: Effect.all([metricPipe.flush, spanPipe.flush, errorPipe.flush], { discard: true }),
+        report: () => ({ name, kind: "memory", status: "up", reason: undefined, signals: [signal("metrics", metricPipe), signal("spans", spanPipe), signal("errors", errorPipe)] })
       })
 
       return Context.make(MetricsHistory, FrameHistory.make(() => [frames])).pipe(
+        Context.add(ErrorHistory, ErrorHistories.make(() => errors)),
         Context.add(
           TraceHistory,
           SpanHistory.make({
@@ -82,6 +101,9 @@ export const layerBackend = (
 
 /** `MetricsHistory` over frames at hand, those of each process in a list of their own: the reference for the stores. */
 export const ofFrames = FrameHistory.make
+
+/** `ErrorHistory` over errors at hand: the reference for the stores. */
+export const ofErrors = ErrorHistories.make
 
 /** `TraceHistory` over spans at hand: the reference for the stores. */
 export const ofSpans = SpanHistory.make

@@ -49,7 +49,7 @@ export const fence = (t: Sql): string =>
 export const make = (
   store: Store,
   options: {
-    readonly signal: "metrics" | "spans"
+    readonly signal: "metrics" | "spans" | "errors"
     /** A uuid, new for every start of the process. */
     readonly producer: string
     readonly epoch: number

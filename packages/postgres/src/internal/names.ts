@@ -5,7 +5,7 @@ export const tables = [
   "migration", "settings", "resource", "family", "series", "lane", "lane_series",
   "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part",
   "metric_segment", "metric_pack", "metric_pack_hour", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "exemplar",
-  "trace_pack", "span_pack", "searchable", "metric_row", "shape", "exponential", "exponential_pack"
+  "trace_pack", "span_pack", "searchable", "metric_row", "shape", "exponential", "exponential_pack", "error_event"
 ] as const
 export type Table = (typeof tables)[number]
 
@@ -23,6 +23,7 @@ export const partitionedBy = {
   exponential_pack: "day",
   trace_pack: "day",
   span_pack: "day",
+  error_event: "day",
   rollup_minute: "month",
   rollup_hour: "year",
   rollup_day: "year"
@@ -51,9 +52,14 @@ export interface Sql extends Record<Table | (typeof readers)[number], string> {
   /** Functions for users: rows within a time. */
   readonly metrics_range: string
   readonly histograms_range: string
+  /** The view of the errors. */
+  readonly errors: string
   readonly spans_range: string
   readonly span_events_range: string
 }
+
+/** Users see the errors under this name. */
+export const errorsView = "observability_errors"
 
 export const sqlNames = (names: Names): Sql => {
   const qualified = (name: string) => `"${names.schema}"."${name}"`
@@ -72,6 +78,7 @@ export const sqlNames = (names: Names): Sql => {
     values: qualified("obs_values"),
     axis: qualified("obs_axis"),
     metrics_range: qualified("metrics_range"),
+    errors: qualified(errorsView),
     histograms_range: qualified("histograms_range"),
     spans_range: qualified("spans_range"),
     span_events_range: qualified("span_events_range")

@@ -177,7 +177,7 @@ const books = (telemetry: Telemetry["Service"]) =>
     for (let i = 0; busy() && i < 100; i++) yield* Effect.sleep("7 millis")
     const reports = telemetry.reports()
     assert.strictEqual(reports.length, 1)
-    assert.deepStrictEqual(reports[0]!.signals.map(({ signal }) => signal).toSorted(), ["metrics", "spans"])
+    assert.deepStrictEqual(reports[0]!.signals.map(({ signal }) => signal).toSorted(), ["errors", "metrics", "spans"])
     for (const { ledger, signal } of reports[0]!.signals) {
       assert.strictEqual(Ledger.imbalance(ledger), undefined, signal)
       const { dropped, exported, inFlight, offered, queued, rejected, unconfirmed } = ledger

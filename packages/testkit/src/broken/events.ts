@@ -1,3 +1,4 @@
+import { ErrorHistory } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ErrorsProbe, type KeptError } from "../contract/ErrorsContract.ts"
@@ -31,6 +32,31 @@ export const errors: Readonly<Record<string, Breakage>> = {
   "text that databases refuse costs no error": errorsProbe((all) => all.filter((error) => !error.message.includes("half"))),
   "what is no error object is reported too": errorsProbe((all) => all.filter((error) => error.errorType.endsWith("Error"))),
   "100 errors of concurrent fibers all arrive, once": errorsProbe((all) => all.slice(0, 64))
+}
+
+type History = ErrorHistory["Service"]
+
+const history = (change: (inner: History) => Partial<History>): Breakage =>
+  Layer.effect(ErrorHistory, Effect.map(ErrorHistory, (inner) => ErrorHistory.of({ ...inner, ...change(inner) })))
+
+/** A wrong store for each law of `ErrorHistory`, by the law's name. */
+export const errorHistory: Readonly<Record<string, Breakage>> = {
+  "an error is found by its id, with all it has": history((inner) => ({
+    getError: (id) => Effect.map(inner.getError(id), (error) => error === undefined ? undefined : { ...error, breadcrumbs: [] })
+  })),
+  "errors are grouped by fingerprint, with first, last and count": history((inner) => ({
+    errorGroups: (query) => Effect.map(inner.errorGroups(query), (groups) => groups.map((group) => ({ ...group, count: 1 })))
+  })),
+  "conditions of a search hold together": history((inner) => ({ searchErrors: ({ kind: _, ...query } = {}) => inner.searchErrors(query) })),
+  "pages follow each other, the youngest first, without a gap or a repetition": history((inner) => ({
+    searchErrors: (query) => Effect.map(inner.searchErrors(query), (page) => ({ ...page, errors: page.errors.slice(0, 2) }))
+  })),
+  "flushing twice does not double an error": history((inner) => ({
+    errorGroups: (query) => Effect.map(inner.errorGroups(query), (groups) => groups.map((group) => ({ ...group, count: group.count * 2 })))
+  })),
+  "a question about errors that makes no sense names the field": history((inner) => ({
+    searchErrors: (query) => Effect.catch(inner.searchErrors(query), () => Effect.succeed({ errors: [], cursor: undefined }))
+  }))
 }
 
 const logsProbe = (change: (all: ReadonlyArray<KeptLog>) => ReadonlyArray<KeptLog>): Breakage =>

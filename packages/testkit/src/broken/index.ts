@@ -5,7 +5,7 @@ import * as EffectTracer from "effect/Tracer"
 import { MetricsProbe } from "../contract/MetricsContract.ts"
 import { SpansProbe } from "../contract/SpansContract.ts"
 
-export { errors, logs } from "./events.ts"
+export { errorHistory, errors, logs } from "./events.ts"
 export { laws as history } from "./history.ts"
 export { traces } from "./traces.ts"
 

@@ -1,6 +1,7 @@
 import { layer as layerSuite } from "@effect/vitest"
-import type { MetricsHistory, MetricsRecorder, TraceHistory, Tracer } from "@effect-observability/core"
+import type { ErrorHistory, MetricsHistory, MetricsRecorder, TraceHistory, Tracer } from "@effect-observability/core"
 import type * as Layer from "effect/Layer"
+import * as ErrorHistoryContract from "./ErrorHistoryContract.ts"
 import * as ErrorsContract from "./ErrorsContract.ts"
 import * as HistoryContract from "./HistoryContract.ts"
 import type { Law } from "./Law.ts"
@@ -13,7 +14,7 @@ export { FrameMaker, type Happening } from "./FrameMaker.ts"
 export { ErrorsProbe, type KeptError } from "./ErrorsContract.ts"
 export { HistoryProbe } from "./HistoryContract.ts"
 export { type KeptLog, LogsProbe } from "./LogsContract.ts"
-export { historyProbes, memoryEventProbes, memoryHistory, memoryProbes } from "./probes.ts"
+export { errorHistoryProbe, historyProbes, memoryEventProbes, memoryHistory, memoryProbes } from "./probes.ts"
 export { type Law, LawBroken } from "./Law.ts"
 export { MetricsProbe } from "./MetricsContract.ts"
 export { SpansProbe } from "./SpansContract.ts"
@@ -23,6 +24,7 @@ export const metricsLaws = MetricsContract.laws
 export const spansLaws = SpansContract.laws
 export const tracesLaws = TracesContract.laws
 export const errorsLaws = ErrorsContract.laws
+export const errorHistoryLaws = ErrorHistoryContract.laws
 export const logsLaws = LogsContract.laws
 export const historyLaws = HistoryContract.laws
 
@@ -48,6 +50,10 @@ export const errorsSuite = <E>(name: string, layer: Layer.Layer<ErrorsContract.E
 /** The contract of backends that take log lines: a backend joins it in one line. */
 export const logsSuite = <E>(name: string, layer: Layer.Layer<LogsContract.LogsProbe, E>): void =>
   suite(`${name} keeps the log contract`, logsLaws, layer)
+
+/** The contract of `ErrorHistory`, and that of errors through it: a store joins both in one line. */
+export const errorHistorySuite = <E>(name: string, layer: Layer.Layer<ErrorHistory | ErrorsContract.ErrorsProbe, E>): void =>
+  suite(`${name} keeps the contract of error history`, errorHistoryLaws, layer)
 
 /** The contract of `MetricsHistory`: a store joins it in one line. */
 export const historySuite = <E>(name: string, layer: Layer.Layer<MetricsHistory | HistoryContract.HistoryProbe, E>): void =>

@@ -1,4 +1,4 @@
-import { MemoryBackend, MemoryHistory, type MetricFrame, MetricsHistory, type MetricPoint, type SpanData, Telemetry, TraceHistory } from "@effect-observability/core"
+import { ErrorHistory, MemoryBackend, MemoryHistory, type MetricFrame, MetricsHistory, type MetricPoint, type SpanData, Telemetry, TraceHistory } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -86,6 +86,19 @@ export const memoryProbes: Layer.Layer<MetricsProbe | SpansProbe, never, Telemet
       })
     })
   )
+)
+
+/** A probe for errors over the history, whoever provides it. */
+export const errorHistoryProbe: Layer.Layer<ErrorsProbe, never, Telemetry | ErrorHistory> = Layer.effect(
+  ErrorsProbe,
+  Effect.gen(function*() {
+    const history = yield* ErrorHistory
+    const { flush } = yield* Telemetry
+    return ErrorsProbe.of({
+      withText: (text) => Effect.map(Effect.orDie(history.searchErrors({ text, limit: 1_000 })), ({ errors }) => errors),
+      settle: flush
+    })
+  })
 )
 
 /** Probes for errors and log lines over the memory backend. */
