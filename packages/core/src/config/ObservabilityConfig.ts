@@ -65,6 +65,8 @@ export interface ObservabilitySettings {
     readonly otelEndpoint: string | undefined
     readonly sentryDsn: Redacted.Redacted<string> | undefined
     readonly ignoredPaths: ReadonlyArray<string>
+    /** Where a trace is shown: `{trace_id}` and `{span_id}` are replaced; `undefined` for nowhere. */
+    readonly traceUrl: string | undefined
     readonly limits: SpanLimits
     /** Formats of the trace context that leave and are read, in this order. */
     readonly propagators: ReadonlyArray<PropagatorName>
@@ -162,6 +164,8 @@ export interface ObservabilityInput {
     readonly sentryDsn?: string | Redacted.Redacted<string>
     /** Default `["/metrics", "/health"]`. */
     readonly ignoredPaths?: ReadonlyArray<string>
+    /** Where a trace is shown, as `https://obs.example.com/traces/{trace_id}`: becomes `trace_url` of log lines. Default none. */
+    readonly traceUrl?: string
     /** OpenTelemetry's span limits; default 128 of each, values of 4,096 characters, 8 levels. */
     readonly limits?: Partial<SpanLimits>
     /** Default `["tracecontext", "baggage"]`. */

@@ -25,7 +25,7 @@ export interface LogsOptions {
   readonly format?: "pretty" | "json" | "logfmt" | "none" | Logger.Logger<unknown, string>
   /** More loggers; every line they get carries the ids and the shared context as annotations. Default none. */
   readonly loggers?: ReadonlyArray<Logger.Logger<unknown, unknown>>
-  /** Where a trace is shown, with `{trace_id}` and `{span_id}` in it: becomes `trace_url`. Default none. */
+  /** Where a trace is shown, with `{trace_id}` and `{span_id}` in it: becomes `trace_url`. Default `tracing.traceUrl` of the settings. */
   readonly traceUrl?: string
   /** `module` of lines outside of a request context that has one. Default none. */
   readonly module?: string
@@ -83,7 +83,7 @@ export const enriched = (logger: Logger.Logger<unknown, unknown>, options: Pick<
   Effect.map(Telemetry, (telemetry) =>
     Logger.make((given) => {
       const line = telemetry.lineOf(given)
-      logger.log(safe(given, fieldsOf(line, telemetry.resource, options.traceUrl, options.module), line))
+      logger.log(safe(given, fieldsOf(line, telemetry.resource, urlOf(options, telemetry), options.module), line))
     }))
 
 /**
@@ -100,8 +100,11 @@ export const mixin = (options: Pick<LogsOptions, "traceUrl" | "module"> = {}): E
     const fiber = Fiber.getCurrent()
     return fiber === undefined
       ? { service: telemetry.resource.service, env: telemetry.resource.env }
-      : fieldsOf(telemetry.lineOf(nothing(fiber)), telemetry.resource, options.traceUrl, options.module)
+      : fieldsOf(telemetry.lineOf(nothing(fiber)), telemetry.resource, urlOf(options, telemetry), options.module)
   })
+
+const urlOf = ({ traceUrl }: Pick<LogsOptions, "traceUrl">, telemetry: Telemetry["Service"]): string | undefined =>
+  traceUrl ?? telemetry.settings().tracing.traceUrl
 
 const nothing = (fiber: Fiber.Fiber<unknown, unknown>): Logger.Options<unknown> => ({
   message: "", logLevel: "Info", cause: Cause.empty, fiber, date: new Date(0)
@@ -200,7 +203,7 @@ class Writer {
   }
 
   private fields(line: LogData): Fields {
-    return fieldsOf(line, this.resource, this.options.traceUrl, this.options.module)
+    return fieldsOf(line, this.resource, urlOf(this.options, this.telemetry), this.options.module)
   }
 
   /** Effect's default logger gives way to the format; one for span events is the hub's affair. */

@@ -71,6 +71,14 @@ describe("log lines", () => {
       assert.match(pretty, /^\d\d:\d\d:\d\d\.\d{3} ERROR broken trace_id=[0-9a-f]{32} request_id=r-1 error_id=[0-9a-f]{32} module=billing tenant_id=acme user_id=ada\n  Error: why/)
     }))
 
+  it.effect("the address of a trace may come from the settings, which are checked", () =>
+    Effect.gen(function*() {
+      const { written } = yield* run({}, request(Effect.logInfo("x")), ObservabilityConfig.layer({ env: "prod", tracing: { traceUrl } }))
+      assert.match(parsed(written)[0]!["trace_url"], /^https:\/\/obs\.example\.com\/t\/[0-9a-f]{32}\?s=[0-9a-f]{16}$/)
+      const exit = yield* Effect.exit(run({}, Effect.void, ObservabilityConfig.layer({ tracing: { traceUrl: "javascript:alert(1)" } })))
+      assert.isTrue(Exit.isFailure(exit) && String(exit.cause).includes("traceUrl"))
+    }))
+
   it.effect("development is pretty, production is JSON", () =>
     Effect.gen(function*() {
       const dev = yield* run({}, Effect.logInfo("x"), ObservabilityConfig.layer({ env: "dev" }))

@@ -1,5 +1,5 @@
 import { MetricDefinition } from "@effect-observability/core"
-import type { Exporter, MetricFrame, MetricsHistory, ServiceResource, SpanData, TraceHistory } from "@effect-observability/core"
+import type { ErrorData, ErrorHistory, Exporter, MetricFrame, MetricsHistory, ServiceResource, SpanData, TraceHistory } from "@effect-observability/core"
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -13,6 +13,7 @@ import * as Store from "../../src/internal/Store.ts"
 import type { Names, PostgresConfig } from "../../src/PostgresConfig.ts"
 import { make as makeLive } from "../../src/Live.ts"
 import type { Deleter } from "../../src/spans/deletion.ts"
+import * as Errors from "../../src/PostgresErrors.ts"
 import * as History from "../../src/PostgresHistory.ts"
 import * as Metrics from "../../src/PostgresMetrics.ts"
 import * as Spans from "../../src/PostgresSpans.ts"
@@ -85,6 +86,7 @@ export interface Process {
   readonly store: Store.Store
   readonly metrics: Exporter.Exporter<MetricFrame>
   readonly spans: Exporter.Exporter<SpanData>
+  readonly errors: Exporter.Exporter<ErrorData>
   readonly exportFrames: (number: number, ...frames: Arr.NonEmptyReadonlyArray<MetricFrame>) => Effect.Effect<void, Exporter.ExportError>
   readonly exportSpans: (number: number, ...spans: Arr.NonEmptyReadonlyArray<SpanData>) => Effect.Effect<void, Exporter.ExportError>
 }
@@ -99,14 +101,16 @@ export const startProcess = (
     const retentionDays = () => options.retentionDays ?? 90
     const store = yield* Store.make(configOf(target, names, { retentionDays }), options.timeout ?? 10_000)
     const producer = options.producer ?? randomUUID()
-    const lane = (signal: "metrics" | "spans") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource: { ...resource, service, instance: options.instance ?? resource.instance, cluster: options.cluster ?? "" } })
+    const lane = (signal: "metrics" | "spans" | "errors") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource: { ...resource, service, instance: options.instance ?? resource.instance, cluster: options.cluster ?? "" } })
     const metrics = Metrics.make({ names, lane: yield* lane("metrics"), definitions: () => [], labels: () => ({}) })
     const spans = Spans.make({ names, lane: yield* lane("spans"), service, retentionDays, searchable: new Set(["user_id", "tenant_id", "http.route"]) })
+    const errors = Errors.make({ names, lane: yield* lane("errors"), retentionDays })
     yield* untilReady(store)
     return {
       store,
       metrics,
       spans,
+      errors,
       exportFrames: (number, ...frames) => Effect.asVoid(metrics.export(frames, { number, attempt: 1 })),
       exportSpans: (number, ...all) => Effect.asVoid(spans.export(all, { number, attempt: 1 }))
     }
@@ -115,12 +119,12 @@ export const startProcess = (
 export const historyOf = (
   target: Session.Target,
   names: Names
-): Effect.Effect<MetricsHistory["Service"] & TraceHistory["Service"], never, Scope.Scope> =>
+): Effect.Effect<MetricsHistory["Service"] & TraceHistory["Service"] & ErrorHistory["Service"], never, Scope.Scope> =>
   Effect.gen(function*() {
     const readers = yield* Effect.orDie(Session.makeReaders(target, { connections: 2, statementTimeout: 10_000 }))
     const options = { names, readers, timeout: 11_000 }
     const writer: Deleter = (use) => Effect.acquireUseRelease(Session.open(target, 60_000), use, (session) => session.close)
-    return { ...History.metrics(options), ...History.traces({ ...options, writer, live: yield* makeLive(configOf(target, names)) }) }
+    return { ...History.metrics(options), ...History.errors(options), ...History.traces({ ...options, writer, live: yield* makeLive(configOf(target, names)) }) }
   })
 
 export const Requests = MetricDefinition.counter("http_requests_total", { help: "Requests", labelNames: ["method", "status"] })

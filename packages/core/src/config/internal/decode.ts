@@ -99,6 +99,7 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       otelEndpoint: endpointOf(tracing),
       sentryDsn: tracing.secret("sentryDsn", (text) => URL.canParse(text) ? undefined : "expected https://key@host/project"),
       ignoredPaths: tracing.strings("ignoredPaths", ["/metrics", "/health"], /^\//, "a list of paths that begin with /"),
+      traceUrl: tracing.string("traceUrl", "", /^$|^https?:\/\/\S*\{trace_id\}\S*$/, "a URL with {trace_id} in it, as https://host/traces/{trace_id}") || undefined,
       limits: limitsOf(limits),
       propagators: propagatorsOf(tracing),
       propagateTo: targetsOf(tracing, "propagateTo", ["*"]),

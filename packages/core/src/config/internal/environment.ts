@@ -61,6 +61,7 @@ export const variables: ReadonlyArray<readonly [name: string, path: string, pars
   ["OBSERVABILITY_SAMPLE_RATE", "tracing.sampleRate", number],
   ["OBSERVABILITY_SPAN_METRICS", "tracing.spanMetrics", text],
   ["OBSERVABILITY_IGNORED_PATHS", "tracing.ignoredPaths", list],
+  ["OBSERVABILITY_TRACE_URL", "tracing.traceUrl", text],
   ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "tracing.limits.attributeCount", number],
   ["OTEL_ATTRIBUTE_COUNT_LIMIT", "tracing.limits.attributeCount", number],
   ["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "tracing.limits.attributeValueLength", number],
