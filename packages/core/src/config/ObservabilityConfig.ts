@@ -125,6 +125,8 @@ export interface ObservabilityInput {
     /** Default none. */
     readonly prefix?: string
     readonly defaultLabels?: Readonly<Record<string, string>>
+    /** Which of the shared labels stand on every metric, as `defaultLabels` would; a default label of the name wins. Default none. */
+    readonly sharedLabels?: ReadonlyArray<"service" | "env">
     readonly buckets?: Readonly<Record<string, ReadonlyArray<number>>>
     /** Default 60 s. */
     readonly aggregationInterval?: Seconds

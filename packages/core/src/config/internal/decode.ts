@@ -66,12 +66,14 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
   }
 
   const sampleRate = tracing.number("sampleRate", 1, 0, 1)
+  const env = root.string("env", "dev")
+  const serviceName = tracing.string("serviceName", "unknown_service", /^[^\0]{1,255}$/, "1 to 255 characters")
   const settings: ObservabilitySettings = {
     enabled: root.boolean("enabled", true),
-    env: root.string("env", "dev"),
+    env,
     cluster: root.string("cluster", ""),
     service: {
-      name: tracing.string("serviceName", "unknown_service", /^[^\0]{1,255}$/, "1 to 255 characters"),
+      name: serviceName,
       version: tracing.string("serviceVersion", "0.0.0"),
       instance: tracing.string("serviceInstance", "")
     },
@@ -79,7 +81,7 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       enabled: metrics.boolean("enabled", true),
       prometheusPort: metrics.integer("prometheusPort", 9090, 0, 65_535),
       prefix: metrics.string("prefix", "", /^([a-zA-Z_][a-zA-Z0-9_]{0,99})?$/, "a name like app: [a-zA-Z_][a-zA-Z0-9_]*"),
-      defaultLabels: labelsOf(metrics),
+      defaultLabels: { ...sharedOf(metrics, { service: serviceName, env }), ...labelsOf(metrics) },
       buckets: bucketsOf(metrics),
       aggregationInterval: metrics.duration("aggregationInterval", 60),
       maxSeriesPerMetric: metrics.integer("maxSeriesPerMetric", 2_000, 1, 10_000_000),
@@ -134,6 +136,10 @@ const timeToLiveOf = (metrics: Reader): number | undefined => {
   if (millis < leastTimeToLive) metrics.wrong("seriesTimeToLive", "must be a minute or more: an idle series is still to be scraped")
   return Math.max(millis, leastTimeToLive)
 }
+
+/** Labels of the whole program that are wanted on its metrics. */
+const sharedOf = (metrics: Reader, values: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(metrics.strings("sharedLabels", [], /^(service|env)$/, "a list of service and env").map((name) => [name, values[name]!]))
 
 const labelsOf = (metrics: Reader): Readonly<Record<string, string>> => {
   const given = metrics.get("defaultLabels") ?? {}

@@ -48,6 +48,7 @@ export const variables: ReadonlyArray<readonly [name: string, path: string, pars
   ["OBSERVABILITY_METRICS_PREFIX", "metrics.prefix", text],
   ["OBSERVABILITY_PROMETHEUS_PORT", "metrics.prometheusPort", number],
   ["OBSERVABILITY_DEFAULT_LABELS", "metrics.defaultLabels", pairs],
+  ["OBSERVABILITY_SHARED_LABELS", "metrics.sharedLabels", list],
   ["OBSERVABILITY_AGGREGATION_INTERVAL", "metrics.aggregationInterval", seconds],
   ["OBSERVABILITY_MAX_SERIES_PER_METRIC", "metrics.maxSeriesPerMetric", number],
   ["OBSERVABILITY_MAX_SERIES", "metrics.maxSeries", number],

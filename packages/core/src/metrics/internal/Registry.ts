@@ -1,7 +1,7 @@
 import type { MetricDefinition, MetricType } from "../MetricDefinition.ts"
 import type { FrameReader, MetricStore, Tap } from "../MetricStore.ts"
 import { newGeneration } from "./align.ts"
-import { ambientLabels } from "./ambient.ts"
+import { ambientLabels, ambientModule } from "./ambient.ts"
 import { Catalogue, type StoreSettings } from "./Catalogue.ts"
 import * as Exemplars from "./Exemplars.ts"
 import { Expiry } from "./Expiry.ts"
@@ -95,6 +95,8 @@ export class Registry extends Catalogue implements MetricStore {
   ambientValue(name: string): string | undefined {
     const region = ambientLabels()
     if (region !== undefined && Object.hasOwn(region, name)) return region[name]
+    const part = name === "module" ? ambientModule() : undefined
+    if (part !== undefined) return part
     const { defaultLabels } = this.settings
     return defaultLabels !== undefined && Object.hasOwn(defaultLabels, name) ? defaultLabels[name] : undefined
   }

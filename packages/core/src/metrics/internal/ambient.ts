@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { RequestContext } from "../../context/RequestContext.ts"
 
 type Labels = Readonly<Record<string, string>>
 
@@ -10,6 +11,9 @@ const none: Labels = {}
 const RegionLabels: Context.Reference<Labels> = Context.Reference<Labels>("@effect-observability/core/RegionLabels", { defaultValue: () => none })
 
 export const ambientLabels = (): Labels | undefined => Fiber.getCurrent()?.getRef(RegionLabels)
+
+/** The part of the program that works (`Requests.inModule`): what a label `module` is when no call and no region says. */
+export const ambientModule = (): string | undefined => Fiber.getCurrent()?.getRef(RequestContext).module
 
 export const withLabels = (labels: Labels) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => Effect.provideService(self, RegionLabels, { ...fiber.getRef(RegionLabels), ...harmless(labels) }))
