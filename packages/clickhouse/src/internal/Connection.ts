@@ -76,14 +76,13 @@ const ask = (client: Client, target: Target, { body, limit = shortAnswer, parame
         catch: (error) => new ClickHouseFailure(unreached(error, target))
       }),
       ({ good, headers, status, text }) => {
-        const code = codeOf(headers["x-clickhouse-exception-code"], text)
-        const answered: Answer = { _tag: "Answered", status, code, said: firstLine(text, target), retryAfter: retryAfterOf(headers["retry-after"], now) }
-        if (!good) return Effect.fail(new ClickHouseFailure(answered))
-        // An exception after the answer began; or somebody else answers here.
-        if (code !== undefined && /^Code: \d+\./m.test(text)) return Effect.fail(new ClickHouseFailure(answered))
-        if (body !== undefined && text.trim() !== "") {
-          return Effect.fail(new ClickHouseFailure({ ...answered, status, said: "an INSERT was answered with text: is this ClickHouse's HTTP interface?" }))
-        }
+        // An exception after the answer began stands at its end.
+        const end = text.slice(-shortAnswer)
+        const code = codeOf(headers["x-clickhouse-exception-code"], end)
+        const failed = (said: string) =>
+          Effect.fail(new ClickHouseFailure({ _tag: "Answered", status, code, said, retryAfter: retryAfterOf(headers["retry-after"], now) }))
+        if (!good || code !== undefined) return failed(firstLine(end, target))
+        if (body !== undefined && text.trim() !== "") return failed("an INSERT was answered with text: is this ClickHouse's HTTP interface?")
         return Effect.succeed(text)
       }
     ))
@@ -126,8 +125,11 @@ const unreached = (error: unknown, target: Target): Answer => {
 }
 
 /** ClickHouse writes `Code: 60. DB::Exception: … (UNKNOWN_TABLE) (version …)`. */
-const firstLine = (text: string, target: Target): string =>
-  clean((text.match(/DB::Exception: ([^\n]*)/)?.[1] ?? text.split("\n", 1)[0] ?? "").replace(/\s*\(version [^)]*(\([^)]*\))?\)\s*$/, ""), target)
+const firstLine = (text: string, target: Target): string => {
+  const said = text.match(/DB::Exception: ([^\n]*)/)?.[1] ?? text.split("\n", 1)[0] ?? ""
+  const version = said.lastIndexOf("(version ")
+  return clean(version < 0 ? said : said.slice(0, version), target)
+}
 
 const codeOf = (header: unknown, text: string): number | undefined => {
   const found = typeof header === "string" ? /^\d{1,5}$/.exec(header)?.[0] : /^Code: (\d{1,5})\. DB::Exception/m.exec(text)?.[1]
@@ -137,7 +139,8 @@ const codeOf = (header: unknown, text: string): number | undefined => {
 /** One printable line, without what is secret in it. */
 const clean = (text: string, { password }: Target): string => {
   const secret = Redacted.value(password)
-  const without = secret === "" ? text : text.replaceAll(secret, "<redacted>")
+  const beginning = text.slice(0, shown + secret.length)
+  const without = secret === "" ? beginning : beginning.replaceAll(secret, "<redacted>")
   // eslint-disable-next-line no-control-regex
   return without.slice(0, shown).replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]+/g, " ").trim()
 }
