@@ -53,6 +53,17 @@ describe("a histogram's interval as values with counts", () => {
     fc.assert(fc.property(values, (all) => holds(all, [], false)), { numRuns: 300 })
   })
 
+  it("keeps the count where the sum has overflowed or nothing is known", () => {
+    for (const all of [[1e308, 1e308, 1e308], [-1e308, -1e308], [5e-324, 1.7e308, 1.7e308]]) {
+      for (const extremes of [true, false]) {
+        const out = weighted(intervalOf(all, extremes), [])
+        assert.strictEqual(out.reduce((total, one) => total + one.count, 0), all.length)
+        assert.isTrue(out.every(({ value }) => Number.isFinite(value)))
+      }
+    }
+    assert.deepStrictEqual(weighted({ ...intervalOf([5]), sum: NaN, least: NaN, greatest: NaN }, []).map(({ count }) => count), [1])
+  })
+
   it("joins only what Datadog's sketch would put together", () => {
     const all = Array.from({ length: 5000 }, (_, i) => 0.001 * 1.002 ** i)
     const out = weighted(intervalOf(all), all)

@@ -1,4 +1,4 @@
-import type { MetricDefinition, MetricDefinitionError } from "./MetricDefinition.ts"
+import type { MetricDefinition, MetricDefinitionError, MetricType } from "./MetricDefinition.ts"
 import type { CardinalityReport } from "./internal/Firewall.ts"
 import type { StoreSettings } from "./internal/Catalogue.ts"
 import { Registry } from "./internal/Registry.ts"
@@ -29,8 +29,15 @@ export interface MetricStore {
   readonly onRead: (hook: () => void) => () => void
   /** Brings up to date what is only known when somebody reads: call it before a frame is taken or values are shown. */
   readonly refresh: () => void
-  /** Hands over single values of some metrics as they are recorded, at most `capacity` between two `take`s. */
-  readonly tap: (options: { readonly capacity: number; readonly matches?: (definition: MetricDefinition) => boolean }) => Tap
+  /**
+   * Hands over single values of some metrics as they are recorded, at most `capacity` between two `take`s. Metrics of other `types` are recorded as
+   * if there were no tap.
+   */
+  readonly tap: (options: {
+    readonly capacity: number
+    readonly matches?: (definition: MetricDefinition) => boolean
+    readonly types?: ReadonlyArray<MetricType>
+  }) => Tap
   /** Definitions that could not be used, in words that name the metric, the field and the fix. */
   readonly problems: () => ReadonlyArray<string>
   /** What could be named better, in words that propose it: base units, `_total`, snake case. */

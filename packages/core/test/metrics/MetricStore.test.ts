@@ -232,6 +232,27 @@ describe("frames", () => {
     }), { numRuns: 300 })
   })
 
+  it("a tap of some types is not asked about the others", () => {
+    const { store } = fresh()
+    let asked = 0
+    const matches = () => {
+      asked++
+      return true
+    }
+    const observations = store.tap({ capacity: 9, types: ["histogram"], matches })
+    const counters = store.tap({ capacity: 9, types: ["counter"] })
+    const all = store.tap({ capacity: 9 })
+    store.increment("hits_total", 1, undefined)
+    store.setGauge("level", 2, undefined)
+    assert.strictEqual(asked, 0)
+    store.observe("seconds", "histogram", 3, undefined)
+    store.observe("bytes", "summary", 4, undefined)
+    assert.deepStrictEqual([observations, counters, all].map((tap) => tap.take().map(({ value }) => value)), [[3], [1], [1, 2, 3, 4]])
+    for (const tap of [observations, counters, all]) tap.close()
+    store.observe("seconds", "histogram", 3, undefined)
+    assert.deepStrictEqual(all.take(), [])
+  })
+
   it("a tap hands over single values, bounded and counted", () => {
     const { metrics, store } = fresh()
     const tap = store.tap({ capacity: 2, matches: (definition) => definition.type === "histogram" })

@@ -19,7 +19,7 @@ export class FrameValues {
 
   constructor(store: MetricStore, capacity: number) {
     this.capacity = capacity
-    this.tap = capacity === 0 ? undefined : store.tap({ capacity, matches: (definition) => definition.type === "histogram" })
+    this.tap = capacity === 0 ? undefined : store.tap({ capacity, types: ["histogram"] })
   }
 
   /** For the queue's policy. */

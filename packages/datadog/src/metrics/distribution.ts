@@ -121,7 +121,11 @@ const placed = ({ bounds, greatest, least }: Interval, open: ReadonlyArray<numbe
   const lowest = used.reduce((total, { count, low }) => total + count * low, 0)
   const highest = used.reduce((total, { count, high }) => total + count * high, 0)
   const share = highest > lowest ? Math.min(1, Math.max(0, (sum - lowest) / (highest - lowest))) : 0
-  return used.map(({ count, high, low }) => ({ value: Math.max(low, Math.min(high, low + share * (high - low))), count })).filter(({ value }) => Number.isFinite(value))
+  return used.map(({ count, high, low }) => {
+    const value = Math.max(low, Math.min(high, low + share * (high - low)))
+    // A sum that has overflowed says nothing of where: the count still holds.
+    return { value: [value, low, high].find(Number.isFinite) ?? 0, count }
+  })
 }
 
 const bucketOf = (bounds: ReadonlyArray<number>, value: number): number => {

@@ -70,7 +70,16 @@ export class Sender {
       let stopped = false
       let left = perTurn
       const { packets } = delivery
+      // Called back from sockets: what is thrown there would end the program.
       const next = (): void => {
+        try {
+          step()
+        } catch (defect) {
+          stopped = true
+          resume(Effect.die(defect))
+        }
+      }
+      const step = (): void => {
         const packet = packets.peek()
         if (packet === undefined || left-- === 0) {
           stopped = true

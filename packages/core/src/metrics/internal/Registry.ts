@@ -43,7 +43,9 @@ export class Registry extends Catalogue implements MetricStore {
   private retirements = 0
   /** Readers of frames with the number of the last retirement that their newest frame had. */
   private readonly readers = new Set<{ seen: number }>()
-  private taps: ReadonlyArray<RingTap> = []
+  /** Who wants single values of counters and gauges, and who those of histograms and summaries: a record asks its own list alone. */
+  private scalarTaps: ReadonlyArray<RingTap> = []
+  private observationTaps: ReadonlyArray<RingTap> = []
 
   constructor(settings: StoreSettings, now: () => number, monotonic: () => number = now) {
     super(settings)
@@ -136,7 +138,7 @@ export class Registry extends Catalogue implements MetricStore {
       gauges.cells[series.index]! += value
       if (gauges.touched !== undefined) gauges.touched[series.index] = 1
     }
-    if (this.taps.length !== 0) this.tell(series, value)
+    if (this.scalarTaps.length !== 0) this.tell(this.scalarTaps, series, value)
   }
 
   private mayAdd(family: Family, value: number): boolean {
@@ -159,7 +161,7 @@ export class Registry extends Catalogue implements MetricStore {
     const { gauges } = this
     gauges.cells[series.index] = value
     if (gauges.touched !== undefined) gauges.touched[series.index] = 1
-    if (this.taps.length !== 0) this.tell(series, value)
+    if (this.scalarTaps.length !== 0) this.tell(this.scalarTaps, series, value)
   }
 
   observe(metric: MetricDefinition | string, type: "histogram" | "summary", value: number, labels: Readonly<Record<string, string>> | undefined): void {
@@ -182,7 +184,7 @@ export class Registry extends Catalogue implements MetricStore {
       }
       if (definition.exponential !== undefined) histograms.exponentials.get(series)?.add(value)
     } else this.summaries.observe(series.index, value)
-    if (this.taps.length !== 0) this.tell(series, value)
+    if (this.observationTaps.length !== 0) this.tell(this.observationTaps, series, value)
   }
 
   /** From now on every series and bucket may have one exemplar more. */
@@ -306,15 +308,27 @@ export class Registry extends Catalogue implements MetricStore {
     }
   }
 
-  tap(options: { readonly capacity: number; readonly matches?: (definition: MetricDefinition) => boolean }): Tap {
-    const tap = new RingTap(options.capacity, options.matches, () => {
-      this.taps = this.taps.filter((other) => other !== tap)
+  tap(options: {
+    readonly capacity: number
+    readonly matches?: (definition: MetricDefinition) => boolean
+    readonly types?: ReadonlyArray<MetricType>
+  }): Tap {
+    const { capacity, matches, types } = options
+    const wanted = matches === undefined || types === undefined
+      ? matches ?? (types === undefined ? undefined : (definition: MetricDefinition) => types.includes(definition.type))
+      : (definition: MetricDefinition) => types.includes(definition.type) && matches(definition)
+    const others = (taps: ReadonlyArray<RingTap>) => taps.filter((other) => other !== tap)
+    const tap: RingTap = new RingTap(capacity, wanted, () => {
+      this.scalarTaps = others(this.scalarTaps)
+      this.observationTaps = others(this.observationTaps)
     })
-    this.taps = [...this.taps, tap]
+    const observed = (type: MetricType) => type === "histogram" || type === "summary"
+    if (types === undefined || !types.every(observed)) this.scalarTaps = [...this.scalarTaps, tap]
+    if (types === undefined || types.some(observed)) this.observationTaps = [...this.observationTaps, tap]
     return tap
   }
 
-  private tell(series: Slot, value: number): void {
-    for (const tap of this.taps) tap.offer(series, value)
+  private tell(taps: ReadonlyArray<RingTap>, series: Slot, value: number): void {
+    for (const tap of taps) tap.offer(series, value)
   }
 }
