@@ -200,6 +200,26 @@ describe("errors and logs in the hub", () => {
       assert.strictEqual((yield* (yield* MemoryBackend).logs).length, all.length - 1)
     }).pipe(Effect.provide([Memory.layer(), silent])))
 
+  it.effect("a line that cannot be read costs neither itself nor its neighbours", () =>
+    Effect.gen(function*() {
+      const loop: Record<string, unknown> = {}
+      loop["self"] = loop
+      const bad = { get value(): never { throw new Error("getter") } }
+      yield* Effect.withSpan(Effect.logWarning("odd", loop, bad, 1n), "s")
+      const memory = yield* MemoryBackend
+      assert.strictEqual((yield* memory.logs).length, 1)
+      const [span] = yield* memory.spans
+      assert.strictEqual(span!.events[0]!.name, "odd [unreadable] [unreadable] \"1\"")
+    }).pipe(Effect.provide([Memory.layer(), silent])))
+
+  it.effect("chatter is no event of the span, warnings are", () =>
+    Effect.gen(function*() {
+      yield* Effect.withSpan(Effect.andThen(Effect.logInfo("chatter"), Effect.logWarning("warned").pipe(Effect.annotateLogs({ item: "apple", password: "hunter2secret" }))), "s")
+      const [span] = yield* (yield* MemoryBackend).spans
+      assert.deepStrictEqual(span!.events.map((event) => [event.name, event.attributes["effect.logLevel"], event.attributes["item"]]), [["warned", "WARN", "apple"]])
+      assert.notInclude(JSON.stringify(span!.events[0]!.attributes), "hunter2secret")
+    }).pipe(Effect.provide([Memory.layer(), silent])))
+
   it.effect("what comes from elsewhere loses its secrets first", () =>
     Effect.gen(function*() {
       const telemetry = yield* Telemetry

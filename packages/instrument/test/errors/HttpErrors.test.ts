@@ -1,5 +1,6 @@
-import { type ErrorData, ErrorPolicy, type LogData, Memory, MemoryBackend, type SpanData, StandardMetrics } from "@effect-observability/core"
+import { type ErrorData, ErrorHistory, ErrorPolicy, type LogData, Memory, MemoryBackend, type SpanData, StandardMetrics } from "@effect-observability/core"
 import { Errors, HttpErrors, HttpInstrumentation } from "@effect-observability/instrument"
+import { TestLayer } from "@effect-observability/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Console, Data, Effect, ErrorReporter, Fiber, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -42,11 +43,14 @@ const routes = Layer.mergeAll(
 /** Serves the routes with everything on, and gives what was seen. */
 const world = <A>(use: (port: number) => Effect.Effect<A, Error>) => {
   let ask: Effect.Effect<readonly [ReadonlyArray<ErrorData>, ReadonlyArray<SpanData>, ReadonlyArray<LogData>, number]> = Effect.die("not built")
-  const peek = Layer.effectDiscard(Effect.map(MemoryBackend, (backend) => {
+  let history: ErrorHistory["Service"] | undefined
+  const peek = Layer.effectDiscard(Effect.gen(function*() {
+    const backend = yield* MemoryBackend
+    history = yield* ErrorHistory
     ask = Effect.all([backend.errors, backend.spans, backend.logs, backend.getCounterValue(StandardMetrics.Errors)])
   }))
   const hub = Layer.mergeAll(
-    peek.pipe(Layer.provideMerge(Memory.layer())), mute,
+    peek.pipe(Layer.provideMerge(TestLayer)), mute,
     ErrorPolicy.layer({ classify: ErrorPolicy.byType({ OutOfStock: { status: 409, publicMessage: "out of stock" } }) })
   )
   return Effect.gen(function*() {
@@ -54,14 +58,14 @@ const world = <A>(use: (port: number) => Effect.Effect<A, Error>) => {
       instrumentation: Layer.provideMerge(HttpErrors.layer, HttpInstrumentation.layer)
     })
     const [errors, spans, logs, counted] = yield* ask
-    return { answer, errors, spans, logs, counted }
+    return { answer, errors, spans, logs, counted, history: history! }
   })
 }
 
 describe("failed HTTP requests", () => {
   it.live("a defect in a nested fiber is one report, with the same id in all its places", () =>
     Effect.gen(function*() {
-      const { answer, counted, errors, logs, spans } = yield* world((port) => send(port, "/defect", { headers: { "x-request-id": "req-1" } }))
+      const { answer, counted, errors, history, logs, spans } = yield* world((port) => send(port, "/defect", { headers: { "x-request-id": "req-1" } }))
       assert.strictEqual(answer.status, 500)
       assert.strictEqual(errors.length, 1)
       const { errorId } = errors[0]!
@@ -83,6 +87,9 @@ describe("failed HTTP requests", () => {
       assert.deepStrictEqual([errors[0]!.kind, errors[0]!.traceId, errors[0]!.requestId], ["defect", server.traceId, "req-1"])
       assert.deepStrictEqual(errors[0]!.spanNames, ["inner", server.name === "GET /defect" ? "GET" : server.name])
       assert.strictEqual(counted, 1)
+      // The queue was drained when the program ended.
+      assert.strictEqual((yield* history.getError(errorId))?.requestId, "req-1")
+      assert.deepStrictEqual((yield* history.errorGroups()).map((group) => [group.errorType, group.count]), [["TypeError", 1]])
     }))
 
   it.live("the answer says nothing about the program", () =>

@@ -21,7 +21,15 @@ export const spanEvent = ({ cause, fiber, logLevel, message }: Logger.Options<un
 
 const nameOf = (message: unknown): string => {
   const pieces = Array.isArray(message) ? message : [message]
-  return pieces.map((piece) => typeof piece === "string" ? piece : String(JSON.stringify(piece, plain) ?? piece)).join(" ")
+  return pieces.map((piece) => typeof piece === "string" ? piece : shown(piece)).join(" ")
+}
+
+const shown = (piece: unknown): string => {
+  try {
+    return String(JSON.stringify(piece, plain) ?? piece)
+  } catch {
+    return "[unreadable]"
+  }
 }
 
 const plain = (_: string, value: unknown): unknown => typeof value === "bigint" ? String(value) : value
