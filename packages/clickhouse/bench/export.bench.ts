@@ -44,7 +44,7 @@ class World {
       sql: "INSERT INTO t FORMAT RowBinaryWithNamesAndTypes",
       header: Encoding.header(table.columns.filter((one) => one.derived !== true))
     })
-    const store: Store = { config, connection, insertInto, gate: Effect.void, recheck: () => {}, state: () => ({ ready: true, problem: undefined }) }
+    const store: Store = { config, connection, insertInto, gate: Effect.void, known: Effect.void, recheck: () => {}, state: () => ({ ready: true, problem: undefined }) }
     this.spans = Spans.make(Inserter.make(store, "bench", "spans"), resource)
     this.metrics = Metrics.make(Inserter.make(store, "bench", "metrics"), resource)
     this.client = createClient({ url: this.sink.url })

@@ -142,7 +142,9 @@ const make = (options: ClickHouseOptions) =>
     })
     if (!config.history) return nothing
     const readers = yield* Connection.make(config.target, { connections: config.readConnections })
-    const source = History.sourceOf(readers, config.layout, config.readTimeout)
+    const plain = History.sourceOf(readers, config.layout, config.readTimeout)
+    // A program that asks as soon as it has begun waits for its tables.
+    const source = { ...plain, ask: (...question: Parameters<typeof plain.ask>) => Effect.andThen(Effect.timeoutOption(store.known, config.readTimeout), plain.ask(...question)) }
     return Context.make(MetricsHistory, History.metrics(source)).pipe(Context.add(TraceHistory, History.traces(source)))
   })
 

@@ -22,6 +22,8 @@ export interface Store {
   readonly state: () => { readonly ready: boolean; readonly problem: string | undefined }
   /** Fails until the tables are there. */
   readonly gate: Effect.Effect<void, Exporter.ExportError>
+  /** Waits until it is known for the first time whether the tables are there. */
+  readonly known: Effect.Effect<void>
   /** A table turned out to be missing: look again, and make it. */
   readonly recheck: () => void
   readonly connection: Connection.Connection
@@ -59,6 +61,7 @@ export const make = (config: ClickHouseConfig, version: string): Effect.Effect<S
     let problem: string | undefined
     let inserts: ReadonlyMap<Table, Insert> = new Map()
     const stale = yield* Latch.make(true)
+    const known = yield* Latch.make(false)
 
     const attempt = prepare(config, connection, version).pipe(
       Effect.timeoutOrElse({ duration: preparation, orElse: () => Effect.fail(new SchemaConflict("preparing the tables took longer than two minutes")) }),
@@ -67,11 +70,13 @@ export const make = (config: ClickHouseConfig, version: string): Effect.Effect<S
           inserts = prepared.inserts
           ready = true
           problem = prepared.notice
+          known.openUnsafe()
         })
       ),
       Effect.tapCause((cause) =>
         Effect.sync(() => {
           problem = problemOf(cause)
+          known.openUnsafe()
         })
       )
     )
@@ -93,6 +98,7 @@ export const make = (config: ClickHouseConfig, version: string): Effect.Effect<S
       config,
       state: () => ({ ready, problem }),
       gate: Effect.suspend(() => (ready ? Effect.void : Effect.fail(Exporter.unavailable(problem ?? "not connected yet")))),
+      known: known.await,
       recheck: () => {
         if (!ready) return
         ready = false
