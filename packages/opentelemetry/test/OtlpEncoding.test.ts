@@ -3,7 +3,7 @@ import type { SpanData } from "@effect-observability/core"
 import * as fc from "fast-check"
 import * as OtlpEncoding from "../src/OtlpEncoding.ts"
 import { Writer } from "../src/encoding/Writer.ts"
-import { span } from "./support/generate.ts"
+import { error, logLine, span } from "./support/generate.ts"
 import { readJson, readProtobuf, withoutDefaults } from "./support/strict.ts"
 
 const origin: OtlpEncoding.Origin = {
@@ -134,6 +134,31 @@ describe("OTLP encoding of spans", () => {
     const { body } = OtlpEncoding.toEnd(encoder.encode([simple]))
     assert.deepEqual(readProtobuf("traces", body), decoded)
     assert.strictEqual(readProtobuf("traces", OtlpEncoding.toEnd(abandoned).body)["resourceSpans"][0].scopeSpans[0].spans.length, 1_500)
+  })
+})
+
+describe("OTLP encoding of log lines and errors", () => {
+  const both = (encoders: ReadonlyArray<OtlpEncoding.ItemEncoder<any>>, items: ReadonlyArray<unknown>) => {
+    const [one, other] = encoders.map((encoder) => OtlpEncoding.toEnd(encoder.encode(items)))
+    assert.deepEqual([one!.unreadable, other!.unreadable], [0, 0])
+    const read = readProtobuf("logs", one!.body)
+    assert.deepEqual(withoutDefaults(read), withoutDefaults(readJson("logs", other!.body)))
+    return read["resourceLogs"][0].scopeLogs[0].logRecords as ReadonlyArray<any> | undefined
+  }
+
+  it("whatever a line holds is canonical protobuf and strict JSON, and both say the same", () => {
+    const encoders = (["protobuf", "json"] as const).map((format) => OtlpEncoding.logEncoder(format, origin))
+    fc.assert(fc.property(fc.array(logLine, { maxLength: 5 }), (lines) => {
+      assert.strictEqual(both(encoders, lines)?.length ?? 0, lines.length)
+    }), { numRuns: 200 })
+  })
+
+  it("whatever an error holds, as well", () => {
+    const encoders = (["protobuf", "json"] as const).map((format) => OtlpEncoding.errorEncoder(format, origin))
+    fc.assert(fc.property(fc.array(error, { maxLength: 3 }), (errors) => {
+      const records = both(encoders, errors) ?? []
+      assert.deepEqual(records.map(({ attributes }) => attributes[0].value.stringValue), errors.map(() => "exception"))
+    }), { numRuns: 200 })
   })
 })
 

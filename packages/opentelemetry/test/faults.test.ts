@@ -281,6 +281,35 @@ describe.concurrent("connections", () => {
       }))
     }).pipe(Effect.scoped), 20_000)
 
+  it.live("an attempt that was broken off on a connection in use is not sent a second time", () =>
+    Effect.gen(function*() {
+      const receiver = yield* collector()
+      receiver.answer = (_, n) => n === 2 ? "hang" : undefined
+      yield* withBackend({ endpoint: receiver.url, timeout: "300 millis" }, Effect.gen(function*() {
+        yield* spans(1, "first")
+        yield* flush
+        yield* spans(1, "second")
+        yield* flush
+        yield* Effect.sleep("400 millis")
+        yield* allExported()
+        // The first, the one that hung, and its next try.
+        assert.deepEqual([receiver.requests(), receiver.spans().length], [3, 2])
+      }))
+    }).pipe(Effect.scoped))
+
+  it.live("a slow answer is waited for, as long as the timeout says", () =>
+    Effect.gen(function*() {
+      const server = yield* rawServer((socket) => {
+        socket.once("data", () => setTimeout(() => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), 5_000))
+      })
+      yield* withBackend({ endpoint: server.url, timeout: "20 seconds" }, Effect.gen(function*() {
+        yield* spans(1)
+        yield* flush
+        yield* allExported()
+        assert.strictEqual(server.connections(), 1)
+      }))
+    }).pipe(Effect.scoped), 20_000)
+
   it.live("an idle connection that the receiver closes is no failure", () =>
     Effect.gen(function*() {
       const receiver = yield* collector()

@@ -1,4 +1,5 @@
 const initialSize = 16 * 1024
+const largestKept = 8 * 1024 * 1024
 /** Shorter texts are written character by character: a call into the engine's encoder costs more. */
 const shortText = 48
 
@@ -29,8 +30,12 @@ export class Writer {
     return this.bytes.subarray(0, this.length)
   }
 
+  /** Begins anew; what one unusual batch needed is given back. */
   clear(): void {
     this.length = 0
+    if (this.bytes.length <= largestKept) return
+    this.bytes = Buffer.allocUnsafeSlow(initialSize)
+    this.view = new DataView(this.bytes.buffer)
   }
 
   /** Takes back what was written after `length`. */

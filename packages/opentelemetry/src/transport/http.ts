@@ -32,10 +32,13 @@ export const make = (target: Target): Effect.Effect<Exchange, never, Scope.Scope
         headers["content-length"] = body.length
         if (encoding === "gzip") headers["content-encoding"] = "gzip"
         let current: Http.ClientRequest | undefined
+        // Answered, or broken off by us: what happens to the connection then is no failure of the request, and it must not be sent again.
+        let over = false
         const attempt = (again: boolean): void => {
           const request = (target.url.protocol === "https:" ? Https : Http).request(target.url, { method: "POST", agent, headers })
           current = request
           request.on("response", (response) => {
+            over = true
             read(response, (read) => {
               const header = (name: string) => {
                 const value = response.headers[name]
@@ -45,6 +48,7 @@ export const make = (target: Target): Effect.Effect<Exchange, never, Scope.Scope
             })
           })
           request.on("error", (error) => {
+            if (over) return
             // The receiver closed a connection that had been idle, in the moment it was used again: nobody has seen the request.
             if (again && request.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET") attempt(false)
             else resume(Effect.fail(Exporter.unavailable(`${labelOf(target)} gave no answer: ${causeOf(error)}`)))
@@ -56,7 +60,10 @@ export const make = (target: Target): Effect.Effect<Exchange, never, Scope.Scope
         } catch (error) {
           resume(Effect.fail(Exporter.unavailable(`${labelOf(target)} cannot be asked: ${causeOf(error)}`)))
         }
-        return Effect.sync(() => current?.destroy())
+        return Effect.sync(() => {
+          over = true
+          current?.destroy()
+        })
       })
   )
 

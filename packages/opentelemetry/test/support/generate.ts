@@ -1,4 +1,4 @@
-import type { SpanData } from "@effect-observability/core"
+import type { ErrorData, LogData, SpanData } from "@effect-observability/core"
 import * as fc from "fast-check"
 
 const hostile = fc.constantFrom("", "\u0000", "\ud800", "a\udc00b", "é", "请求 🎉", "x".repeat(47), "x".repeat(48), "é".repeat(47), "y".repeat(127), "z".repeat(20_000), "__proto__", "a\"b\\c\nd", "\u2028")
@@ -54,3 +54,45 @@ export const span: fc.Arbitrary<SpanData> = fc.record({
   weight: fc.constant(1),
   traceState: fc.constantFrom("", "ot=th:8,vendor=a")
 })
+
+const maybe = <A>(one: fc.Arbitrary<A>) => fc.option(one, { nil: undefined })
+const level = fc.constantFrom("debug", "info", "warn", "error", "fatal")
+const ids = fc.oneof(fc.record({ traceId: digits(32), spanId: digits(16) }), fc.constant({ traceId: undefined, spanId: undefined }))
+const asked = { requestId: maybe(text), userId: maybe(text), tenantId: maybe(text), module: maybe(text) }
+
+export const logLine: fc.Arbitrary<LogData> = fc.tuple(
+  ids,
+  fc.record({
+    ...asked,
+    time,
+    level,
+    message: text,
+    attributes: attributes(6).map((entries) => new Map(entries)),
+    traceFlags: fc.constantFrom(0, 1),
+    errorId: maybe(digits(32)),
+    logSpans: fc.array(fc.record({ name: text, millis: fc.double({ noNaN: true }) }), { maxLength: 3 }),
+    cause: maybe(text)
+  })
+).map(([of, line]) => ({ ...line, ...of }))
+
+export const error: fc.Arbitrary<ErrorData> = fc.tuple(
+  ids,
+  fc.record({
+    ...asked,
+    errorId: digits(32),
+    time,
+    kind: fc.constantFrom("failure", "defect"),
+    errorClass: fc.constantFrom("business", "system"),
+    level,
+    errorType: text,
+    message: text,
+    stack: maybe(text),
+    causes: fc.array(fc.record({ type: text, message: text, stack: maybe(text), parent: maybe(fc.nat(3)) }), { maxLength: 4 }),
+    fingerprint: digits(16),
+    spanNames: fc.array(text, { maxLength: 4 }),
+    sampled: fc.boolean(),
+    attributes: attributes(6).map((entries) => new Map(entries)),
+    handled: fc.boolean(),
+    breadcrumbs: fc.constant([])
+  })
+).map(([of, one]) => ({ ...one, ...of }))
