@@ -297,6 +297,24 @@ describe.concurrent("connections", () => {
       }))
     }).pipe(Effect.scoped))
 
+  it.live("a receiver that comes and goes every 50 milliseconds gets everything, and no storm", () =>
+    Effect.gen(function*() {
+      const receiver = yield* collector()
+      const began = performance.now()
+      receiver.answer = () => Math.floor((performance.now() - began) / 50) % 2 === 0 ? { status: 503 } : undefined
+      yield* withBackend({ endpoint: receiver.url, batchSize: 10, flushInterval: "10 millis" }, Effect.gen(function*() {
+        for (let i = 0; i < 20; i++) {
+          yield* spans(5, `r${i}-`)
+          yield* Effect.sleep("50 millis")
+        }
+        yield* flush
+        yield* allExported()
+        assert.strictEqual(new Set(receiver.spans().map(({ name }) => name)).size, 100)
+        assert.strictEqual(receiver.spans().length, 100)
+        assert.isAtMost(receiver.requests() / ((performance.now() - began) / 1_000), 40)
+      }))
+    }).pipe(Effect.scoped), 20_000)
+
   it.live("a slow answer is waited for, as long as the timeout says", () =>
     Effect.gen(function*() {
       const server = yield* rawServer((socket) => {
