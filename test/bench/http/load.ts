@@ -1,6 +1,8 @@
 import autocannon from "autocannon"
 
-// The load of the HTTP bench, in a process of its own: as many requests as 32 connections can send one after the other.
+// The load of the HTTP bench, in a process of its own: as many requests as these connections can send one after the other.
+
+export const connections = 32
 
 export interface Load {
   readonly requests: number
@@ -13,7 +15,7 @@ export const loadFile: string = import.meta.filename
 
 const drive = async (url: string, seconds: number): Promise<Load> => {
   const times: Array<number> = []
-  const instance = autocannon({ url, connections: 32, duration: seconds }, () => {})
+  const instance = autocannon({ url, connections, duration: seconds }, () => {})
   instance.on("response", (_client: unknown, _status: number, _bytes: number, time: number) => void times.push(time))
   const result = await new Promise<autocannon.Result>((resolve) => instance.on("done", resolve))
   if (result.non2xx > 0 || result.errors > 0) throw new Error(`${result.non2xx} answers were not 2xx, ${result.errors} requests failed`)
