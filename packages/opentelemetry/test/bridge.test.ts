@@ -219,6 +219,28 @@ describe("the bridge", () => {
       assert.strictEqual(of("backwards").endTime, of("backwards").startTime)
     }))
 
+  it.live("nothing that untyped code does with a span throws or costs it", () =>
+    Effect.gen(function*() {
+      const { spans } = yield* traced(Effect.sync(() => {
+        const odd: ReadonlyArray<any> = [undefined, null, 7, "x", Symbol("s"), NaN, [], {}, () => {}, { get message() {
+          throw new Error("no")
+        } }, [1], [NaN, 1], new Date(NaN), 1e300, -1e300, 10n]
+        for (const one of odd) {
+          const span: any = Otel.trace.getTracer("odd").startSpan("odd", one === null ? null as never : undefined)
+          span.setAttribute(one, one).setAttributes(one).addEvent("e", one).addEvent(one, one, one).addLink(one ?? { context: one }).addLinks(one).setStatus(one).updateName("odd")
+          span.setStatus({ code: 2, message: one })
+          span.recordException(one, one)
+          span.end(one)
+        }
+        const context = Otel.trace.setSpan(Otel.ROOT_CONTEXT, { spanContext: () => {
+          throw new Error("no")
+        } } as never)
+        Otel.trace.getTracer("odd").startSpan("below a broken one", {}, context).end()
+        Otel.context.with(context, () => Otel.trace.getTracer("odd").startSpan("again", { links: 7 as never, kind: 99 as never, startTime: "soon" as never }).end())
+      }))
+      assert.deepEqual(spans.map(({ name }) => name), [...Array.from({ length: 16 }, () => "odd"), "below a broken one", "again"])
+    }))
+
   it.live("secrets do not pass through the bridge", () =>
     Effect.gen(function*() {
       const { of } = yield* traced(Effect.sync(() => {

@@ -5,7 +5,10 @@ import * as Exit from "effect/Exit"
 import type * as EffectTracer from "effect/Tracer"
 import { nanosOf } from "./time.ts"
 
-/** A span of ours as OpenTelemetry's API sees it. It is that span: the same ids, attributes and end. */
+/**
+ * A span of ours as OpenTelemetry's API sees it. It is that span: the same ids, attributes and end. No method throws, whatever untyped code gives
+ * it.
+ */
 export class BridgedSpan implements Otel.Span {
   readonly inner: EffectTracer.Span
   private readonly clock: Clock
@@ -40,13 +43,17 @@ export class BridgedSpan implements Otel.Span {
   }
 
   setAttributes(attributes: Otel.Attributes): this {
-    for (const key of Object.keys(attributes)) this.inner.attribute(key, attributes[key])
+    try {
+      for (const key of Object.keys(attributes)) this.inner.attribute(key, attributes[key])
+    } catch {
+      // No object, or one whose getters throw.
+    }
     return this
   }
 
   addEvent(name: string, attributesOrTime?: Otel.Attributes | Otel.TimeInput, time?: Otel.TimeInput): this {
-    const isTime = attributesOrTime === undefined || typeof attributesOrTime === "number" || attributesOrTime instanceof Date || Array.isArray(attributesOrTime)
-    const at = isTime ? attributesOrTime as Otel.TimeInput | undefined : time
+    const isTime = attributesOrTime === undefined || attributesOrTime === null || typeof attributesOrTime === "number" || attributesOrTime instanceof Date || Array.isArray(attributesOrTime)
+    const at = isTime ? attributesOrTime as Otel.TimeInput | null | undefined : time
     this.inner.event(String(name), nanosOf(at ?? time, this.clock), isTime ? undefined : attributesOrTime as Record<string, unknown>)
     return this
   }
@@ -62,7 +69,7 @@ export class BridgedSpan implements Otel.Span {
 
   /** `OK` is the last word on a span (OpenTelemetry tracing API, "Set Status"). */
   setStatus(status: Otel.SpanStatus): this {
-    if (this.status.code !== Otel.SpanStatusCode.OK && status.code !== Otel.SpanStatusCode.UNSET) this.status = status
+    if (this.status.code !== Otel.SpanStatusCode.OK && status?.code !== undefined && status.code !== Otel.SpanStatusCode.UNSET) this.status = status
     return this
   }
 
@@ -74,7 +81,7 @@ export class BridgedSpan implements Otel.Span {
   end(endTime?: Otel.TimeInput): void {
     if (!this.owned || this.inner.status._tag === "Ended") return
     const { code, message } = this.status
-    const exit = code === Otel.SpanStatusCode.ERROR ? Spans.failedStatus(this.exceptionType ?? "_OTHER", message ?? this.exceptionType ?? "error") : Exit.void
+    const exit = code === Otel.SpanStatusCode.ERROR ? Spans.failedStatus(this.exceptionType ?? "_OTHER", String(message ?? this.exceptionType ?? "error")) : Exit.void
     const { startTime } = this.inner.status
     const at = nanosOf(endTime, this.clock)
     this.inner.end(at < startTime ? startTime : at, exit)
@@ -85,8 +92,7 @@ export class BridgedSpan implements Otel.Span {
   }
 
   recordException(exception: Otel.Exception, time?: Otel.TimeInput): void {
-    const { code, message, name, stack } = typeof exception === "string" ? { message: exception } as Partial<Error> & { readonly code?: undefined } : exception as Partial<Error> & { readonly code?: string | number }
-    const type = code !== undefined ? String(code) : name
+    const { message, stack, type } = described(exception)
     this.exceptionType = type ?? this.exceptionType
     this.inner.event("exception", nanosOf(time, this.clock), {
       ...(type === undefined ? {} : { "exception.type": type }),
@@ -96,9 +102,29 @@ export class BridgedSpan implements Otel.Span {
   }
 }
 
-/** Links of OpenTelemetry as Effect's. */
-export const linksOf = (links: ReadonlyArray<Otel.Link> | undefined): Array<EffectTracer.SpanLink> =>
-  (links ?? []).filter(({ context }) => Otel.isSpanContextValid(context)).map(({ attributes = {}, context }) => ({ span: remoteSpan(context), attributes }))
+/** What can be said of whatever was thrown. */
+const described = (exception: unknown): { readonly [K in "type" | "message" | "stack"]?: string | undefined } => {
+  try {
+    if (typeof exception !== "object" || exception === null) return { message: String(exception) }
+    const { code, message, name, stack } = exception as { readonly [K in "code" | "message" | "name" | "stack"]?: unknown }
+    return { type: textOf(code ?? name), message: textOf(message), stack: textOf(stack) }
+  } catch {
+    return { message: "an exception that cannot be read" }
+  }
+}
+
+const textOf = (value: unknown): string | undefined => value === undefined || value === null ? undefined : String(value)
+
+/** Links of OpenTelemetry as Effect's, without those that are none. */
+export const linksOf = (links: ReadonlyArray<Otel.Link> | undefined): Array<EffectTracer.SpanLink> => {
+  const out: Array<EffectTracer.SpanLink> = []
+  try {
+    for (const { attributes = {}, context } of links ?? []) if (Otel.isSpanContextValid(context)) out.push({ span: remoteSpan(context), attributes })
+  } catch {
+    // What comes after it is lost as well: such a list is nobody's.
+  }
+  return out
+}
 
 /** A span that lives elsewhere, for Effect. */
 export const remoteSpan = (context: Otel.SpanContext): EffectTracer.ExternalSpan =>

@@ -42,7 +42,8 @@ class BridgedTracer implements Otel.Tracer {
     this.scope = [["otel.scope.name", name], ...(version === undefined ? [] : [["otel.scope.version", version] as const])]
   }
 
-  startSpan(name: string, options: Otel.SpanOptions = {}, context: Otel.Context = Otel.context.active()): Otel.Span {
+  startSpan(name: string, given?: Otel.SpanOptions, context: Otel.Context = Otel.context.active()): Otel.Span {
+    const options = given ?? {}
     if (isSuppressed(context)) return Otel.trace.wrapSpanContext(Otel.INVALID_SPAN_CONTEXT)
     const around = options.root === true ? undefined : this.pairs.effect(Otel.trace.getSpan(context))
     const span = this.tracer.span({

@@ -32,8 +32,13 @@ export class SpanPairs {
   effect(span: Otel.Span | undefined): EffectTracer.AnySpan | undefined {
     if (span === undefined) return undefined
     if (span instanceof BridgedSpan) return span.inner
-    const context = span.spanContext()
-    return Otel.isSpanContextValid(context) ? remoteSpan(context) : undefined
+    try {
+      const context = span.spanContext()
+      return Otel.isSpanContextValid(context) ? remoteSpan(context) : undefined
+    } catch {
+      // Somebody else's span, and no good one.
+      return undefined
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import * as PerfHooks from "node:perf_hooks"
 const epochMillis = 1e11
 
 /** A time of OpenTelemetry as nanoseconds since the epoch; now for none and for what is none. */
-export const nanosOf = (input: TimeInput | undefined, clock: Clock): bigint => {
+export const nanosOf = (input: TimeInput | null | undefined, clock: Clock): bigint => {
   if (Array.isArray(input)) {
     const [seconds, nanos] = input
     if (Number.isFinite(seconds) && Number.isFinite(nanos)) return BigInt(Math.trunc(seconds)) * 1_000_000_000n + BigInt(Math.trunc(nanos))
@@ -14,6 +14,8 @@ export const nanosOf = (input: TimeInput | undefined, clock: Clock): bigint => {
   const millis = input instanceof Date ? input.getTime() : input
   if (typeof millis !== "number" || !Number.isFinite(millis)) return clock.currentTimeNanosUnsafe()
   const since = millis < epochMillis ? PerfHooks.performance.timeOrigin + millis : millis
+  // Beyond what a date can be: no time that anybody meant.
+  if (Math.abs(since) > 8.64e15) return clock.currentTimeNanosUnsafe()
   const whole = Math.trunc(since)
   return BigInt(whole) * 1_000_000n + BigInt(Math.round((since - whole) * 1e6))
 }
