@@ -57,6 +57,7 @@ export const make = (options: MetricsExporterOptions): Exporter.Exporter<MetricF
     })
 
   return {
+    giveUp: () => options.transport.giveUp,
     export: ([frame], attempt) =>
       Effect.gen(function*() {
         let progress = known.get(frame)

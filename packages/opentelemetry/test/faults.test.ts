@@ -1,14 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MetricDefinition, MetricsRecorder, ObservabilityConfig, Telemetry } from "@effect-observability/core"
+import { BatchProcessor, Ledger, MetricDefinition, MetricsRecorder, ObservabilityConfig, type SpanData, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as fc from "fast-check"
 import * as Http2 from "node:http2"
 import type { AddressInfo } from "node:net"
 import { OpenTelemetry } from "../src/index.ts"
 import type { OpenTelemetryOptions } from "../src/OpenTelemetryConfig.ts"
+import * as Spans from "../src/OpenTelemetrySpans.ts"
+import type { Target } from "../src/transport/Target.ts"
+import * as Transport from "../src/transport/Transport.ts"
 import { allExported, books } from "./support/books.ts"
 import { type Answer, collector } from "./support/collector.ts"
+import { span as generated } from "./support/generate.ts"
 import { rawServer } from "./support/rawServer.ts"
 
 // The rows H01–H14 of the fault catalogue, with real sockets. Every case ends with the books.
@@ -202,6 +207,34 @@ describe.concurrent("connections", () => {
       }).pipe(Effect.scoped), 20_000)
   }
 
+  for (const protocol of ["http/protobuf", "grpc"] as const) {
+    it.live(`what was sent over ${protocol} and never answered when the program ended is unconfirmed, the rest dropped`, () =>
+      Effect.gen(function*() {
+        const silent = protocol === "grpc" ? (yield* grpcServer([{ hang: "yes" }])).url : (yield* rawServer((socket) => void socket.resume())).url
+        const { port } = yield* Effect.scoped(rawServer(() => {}))
+        for (const [endpoint, unconfirmed, dropped] of [[silent, 10, { shutdown: 5 }], [`http://127.0.0.1:${port}`, 0, { shutdown: 15 }]] as const) {
+          const pipe = yield* Effect.scoped(Effect.gen(function*() {
+            const target: Target = { signal: "traces", protocol, url: new URL(protocol === "grpc" ? endpoint : `${endpoint}/v1/traces`), headers: {}, compression: "none", timeout: 10_000, tls: {} }
+            const exporter = Spans.make({
+              transport: yield* Transport.make(target),
+              format: "protobuf",
+              origin: { resource: {}, scope: { name: "test", version: "" } },
+              exceptions: true,
+              maxRequestBytes: 1e6,
+              onPartial: () => {}
+            })
+            const pipe = yield* BatchProcessor.make<SpanData>(exporter, { ...BatchProcessor.defaultPolicy<SpanData>(), batchSize: 10, drainDeadline: "300 millis" })
+            for (const span of fc.sample(generated, 15)) pipe.offerUnsafe(span)
+            yield* Effect.sleep("150 millis")
+            return pipe
+          }))
+          const ledger = pipe.ledger()
+          assert.isUndefined(Ledger.imbalance(ledger))
+          assert.deepEqual([ledger.exported, ledger.unconfirmed, ledger.dropped], [0, unconfirmed, dropped])
+        }
+      }).pipe(Effect.scoped), 20_000)
+  }
+
   it.live("one byte of header a second: the deadline is for the whole attempt", () =>
     Effect.gen(function*() {
       const server = yield* rawServer((socket) => {
@@ -361,6 +394,7 @@ const grpcServer = (ends: ReadonlyArray<Http2.OutgoingHttpHeaders>, body = Buffe
           stream.on("error", () => {})
           stream.resume()
           stream.on("end", () => {
+            if (end["hang"] !== undefined) return
             if (end[":status"] !== undefined) return stream.respond(end, { endStream: true })
             if (end["grpc-status"] === undefined) return stream.close(Http2.constants.NGHTTP2_REFUSED_STREAM)
             stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true })

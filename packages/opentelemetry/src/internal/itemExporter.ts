@@ -17,6 +17,7 @@ export const itemExporter = <A>(what: string, encoder: ItemEncoder<A>, { maxRequ
   /** A retry sends the same bytes. */
   let last: { readonly number: number; readonly encoded: Encoded } | undefined
   return {
+    giveUp: () => transport.giveUp,
     export: (batch, attempt) =>
       Effect.gen(function*() {
         const encoded = last?.number === attempt.number ? last.encoded : yield* paced(encoder.encode(batch))

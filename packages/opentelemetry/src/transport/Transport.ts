@@ -5,6 +5,7 @@ import * as Zlib from "node:zlib"
 import type { Exchange } from "./exchange.ts"
 import * as Grpc from "./grpc.ts"
 import * as Http from "./http.ts"
+import type { Verdict } from "./Reply.ts"
 import { labelOf, type Target } from "./Target.ts"
 
 export interface Accepted {
@@ -17,6 +18,8 @@ export interface Accepted {
 export interface Transport {
   /** `attempt` is which try of the same body this is, from 1. */
   readonly send: (body: Uint8Array, attempt: number) => Effect.Effect<Accepted, Exporter.ExportError>
+  /** For `Exporter.giveUp`: fails when the receiver may have what was sent last, though it never said so. */
+  readonly giveUp: Effect.Effect<void, Exporter.ExportError>
 }
 
 /** Internal errors of a receiver on one body before it is asked whether it takes anything at all. */
@@ -38,6 +41,10 @@ const judging = (target: Target, exchange: Exchange): Transport => {
   const label = labelOf(target)
   const empty = target.protocol === "http/json" ? new TextEncoder().encode("{}") : new Uint8Array(0)
   let refusals = 0
+  /** The body that was sent last, whether all of it has left without an answer yet, and whether an answer to it was ever lost. */
+  let last: Uint8Array | undefined
+  let waiting = false
+  let lost = false
 
   const packed = (body: Uint8Array): Effect.Effect<Uint8Array> => {
     if (target.compression === "none") return Effect.succeed(body)
@@ -45,11 +52,24 @@ const judging = (target: Target, exchange: Exchange): Transport => {
     return known !== undefined ? Effect.succeed(known) : Effect.tap(gzip(body), (small) => Effect.sync(() => compressed.set(body, small)))
   }
 
-  const isWell = Effect.map(exchange(empty, "identity"), ({ _tag }) => _tag === "Accepted").pipe(Effect.orElseSucceed(() => false))
+  const isWell = Effect.map(exchange(empty, "identity", () => {}), ({ _tag }) => _tag === "Accepted").pipe(Effect.orElseSucceed(() => false))
+
+  const ask = (body: Uint8Array): Effect.Effect<Verdict, Exporter.ExportError> =>
+    Effect.suspend(() => {
+      if (body !== last) lost = false
+      else if (waiting) lost = true
+      last = body
+      waiting = false
+      return Effect.flatMap(packed(body), (small) =>
+        exchange(small, target.compression === "none" ? "identity" : "gzip", () => {
+          if (body === last) waiting = true
+        }))
+    }).pipe(Effect.tap(() => Effect.sync(() => waiting = false)))
 
   return {
+    giveUp: Effect.suspend(() => waiting || lost ? Effect.fail(Exporter.unavailable(`${label} never answered`)) : Effect.void),
     send: (body, attempt) =>
-      Effect.flatMap(packed(body), (small) => exchange(small, target.compression === "none" ? "identity" : "gzip")).pipe(
+      ask(body).pipe(
         Effect.flatMap((verdict): Effect.Effect<Accepted, Exporter.ExportError> => {
           switch (verdict._tag) {
             case "Accepted":

@@ -25,13 +25,13 @@ const services: Readonly<Record<SignalName, string>> = {
 export const make = (target: Target): Effect.Effect<Exchange, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(Effect.sync(() => new Connection(target)), (connection) => Effect.sync(() => connection.drop())),
-    (connection) => (body, encoding) =>
+    (connection) => (body, encoding, onWritten) =>
       Effect.callback<Verdict, Exporter.ExportError>((resume) => {
         const fail = (error: unknown) => resume(Effect.fail(Exporter.unavailable(`${labelOf(target)} gave no answer: ${causeOf(error)}`)))
         let session: Http2.ClientHttp2Session | undefined
         try {
           session = connection.session()
-          call(session, target, framed(body, encoding === "gzip"), encoding, (verdict) => resume(Effect.succeed(verdict)), (error) => fail(connection.failure(session!) ?? error))
+          call(session, target, framed(body, encoding === "gzip"), encoding, onWritten, (verdict) => resume(Effect.succeed(verdict)), (error) => fail(connection.failure(session!) ?? error))
         } catch (error) {
           if (session !== undefined) connection.drop(session)
           fail(error)
@@ -83,6 +83,7 @@ const call = (
   target: Target,
   message: Uint8Array,
   encoding: "gzip" | "identity",
+  onWritten: () => void,
   done: (verdict: Verdict) => void,
   fail: (error: unknown) => void
 ): void => {
@@ -102,6 +103,9 @@ const call = (
   let status: Http2.IncomingHttpHeaders & Http2.IncomingHttpStatusHeader = {}
   const chunks: Array<Buffer> = []
   let size = 0
+  stream.on("finish", () => {
+    if (!stream.pending) onWritten()
+  })
   stream.on("response", (received) => {
     status = received
   })

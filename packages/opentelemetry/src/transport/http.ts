@@ -23,7 +23,7 @@ export const make = (target: Target): Effect.Effect<Exchange, never, Scope.Scope
       Clock.Clock,
       Effect.acquireRelease(Effect.sync(() => agentOf(target)), (agent) => Effect.sync(() => agent.destroy()))
     ]),
-    ([clock, agent]) => (body, encoding) =>
+    ([clock, agent]) => (body, encoding, onWritten) =>
       Effect.callback<Verdict, Exporter.ExportError>((resume) => {
         const json = target.protocol === "http/json"
         const headers: Http.OutgoingHttpHeaders = { "user-agent": userAgent(version) }
@@ -37,6 +37,7 @@ export const make = (target: Target): Effect.Effect<Exchange, never, Scope.Scope
         const attempt = (again: boolean): void => {
           const request = (target.url.protocol === "https:" ? Https : Http).request(target.url, { method: "POST", agent, headers })
           current = request
+          request.on("finish", onWritten)
           request.on("response", (response) => {
             over = true
             read(response, (read) => {
