@@ -13,7 +13,7 @@ let supplier: Effect.Success<ReturnType<typeof answering>>
 
 beforeAll(async () => {
   supplier = await Effect.runPromise(Scope.provide(answering(JSON.stringify({ product: 1, inStock: 7 })), scope))
-  shop = new Shop(["--rate", "0", "--supplier-url", supplier.url])
+  shop = new Shop(["--rate", "0", "--alone", "--supplier-url", supplier.url])
   port = Number(new URL(await shop.url()).port)
 })
 afterAll(async () => {

@@ -13,6 +13,8 @@ export interface Arguments {
   readonly dir: string
   /** Who is asked for the stock; the supplier of the demo itself when there is none. */
   readonly supplierUrl: string | undefined
+  /** Without the warehouse: orders wait in the queue. */
+  readonly alone: boolean
 }
 
 export const help = `The shop: a small Effect service, observed by Prometheus and PostgreSQL side by side.
@@ -28,10 +30,13 @@ Options
   --dir PATH      where the embedded PostgreSQL keeps its data (default: .shop-data); history survives restarts
   --supplier-url URL
                   ask this server for the stock (GET URL/stock/N) instead of the small one that comes along
+  --alone         without the warehouse, the second process that packs what was ordered
   --help          this text
 
 Environment
   DATABASE_URL    use this PostgreSQL instead of the embedded one: postgres://user:password@host:port/database
+  REDIS_URL       use this Redis instead of the one that comes along: redis://host:port
+  SHOP_LOG        write the log lines of all processes to this file, as JSON
 `
 
 /** Reads the command line; a problem comes back as one line that names the option and the fix. */
@@ -46,6 +51,7 @@ export const parse = (argv: ReadonlyArray<string>): Arguments | "help" | { reado
         dir: { type: "string" },
         "supplier-url": { type: "string" },
         hold: { type: "boolean" },
+        alone: { type: "boolean" },
         help: { type: "boolean" }
       }
     })
@@ -57,6 +63,7 @@ export const parse = (argv: ReadonlyArray<string>): Arguments | "help" | { reado
       perSecond: number(values.rate, "--rate", 0, 100_000) ?? (requests === Infinity ? 60 : Infinity),
       port: number(values.port, "--port", 0, 65_535) ?? 3000,
       hold: values.hold ?? false,
+      alone: values.alone ?? false,
       portGiven: values.port !== undefined,
       dir: values.dir ?? ".shop-data",
       supplierUrl: httpUrl(values["supplier-url"], "--supplier-url")

@@ -1,4 +1,4 @@
-import { HttpInstrumentation } from "@effect-observability/instrument"
+import { HttpErrors, HttpInstrumentation } from "@effect-observability/instrument"
 import { Prometheus } from "@effect-observability/prometheus"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -84,4 +84,4 @@ const getHealth = HttpRouter.add("GET", "/health", HttpServerResponse.text("ok")
 
 /** Every route of the shop; observing them is one more Layer beside them. */
 export const routes = Layer.mergeAll(getProduct, postOrder, getOrder, postRefund, getTurnover, getStock, getHealth, Prometheus.layerRoute())
-  .pipe(Layer.provide(HttpInstrumentation.layer))
+  .pipe(Layer.provide(HttpErrors.layer), Layer.provide(HttpInstrumentation.layerWith({ accessLog: true })))

@@ -1,4 +1,5 @@
 import { connectionProblem, Diagnostics, ObservabilityConfig, Telemetry } from "@effect-observability/core"
+import { Logs, SqlInstrumentation } from "@effect-observability/instrument"
 import { RuntimeMetrics } from "@effect-observability/instrument/node"
 import { EmbeddedServer, Postgres } from "@effect-observability/postgres"
 import { Prometheus } from "@effect-observability/prometheus"
@@ -12,12 +13,16 @@ import { routes } from "./http.ts"
 import { Catalog } from "./orders/Catalog.ts"
 import { Orders } from "./orders/Orders.ts"
 import { createTables } from "./orders/schema.ts"
+import { logFile } from "./logFile.ts"
 import { freePort } from "./port.ts"
+import { redis } from "./redis.ts"
+import { Shipments } from "./shipping/Shipments.ts"
 import { deliveryReport } from "./terminal/deliveryReport.ts"
 import { redTable } from "./terminal/redTable.ts"
 import { Supplier } from "./supplier/Supplier.ts"
-import { lastFailedTrace, lastSuppliedTrace } from "./terminal/waterfall.ts"
+import { lastFailedTrace, lastPackedTrace, lastSuppliedTrace } from "./terminal/waterfall.ts"
 import { traffic, type TrafficCount } from "./traffic.ts"
+import { warehouse } from "./warehouse/Warehouse.ts"
 
 class Disagreement extends Data.TaggedError("Disagreement")<{ readonly message: string }> {}
 
@@ -49,7 +54,7 @@ const database = (dir: string) =>
     return server.url
   })
 
-const shop = (url: Redacted.Redacted<string>, port: number, supplierUrl: string | undefined) => {
+const shop = (url: Redacted.Redacted<string>, port: number, { alone, supplierUrl }: Arguments, lines: Logs.LogsOptions) => {
   const settings = ObservabilityConfig.layer({
     tracing: { serviceName: "shop" },
     flushInterval: 1,
@@ -58,7 +63,7 @@ const shop = (url: Redacted.Redacted<string>, port: number, supplierUrl: string 
 
   // Who listens: Prometheus and PostgreSQL, side by side. What the process itself does is told to both.
   const observability = RuntimeMetrics.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(Prometheus.layer(), Postgres.layer({ connection: url }))),
+    Layer.provideMerge(Layer.mergeAll(Prometheus.layer(), Postgres.layer({ connection: url }), Logs.layer(lines))),
     Layer.provide(settings)
   )
 
@@ -68,8 +73,12 @@ const shop = (url: Redacted.Redacted<string>, port: number, supplierUrl: string 
   )
   const services = Orders.layer.pipe(
     Layer.provideMerge(Catalog.layer),
+    Layer.provide(alone ? Layer.empty : warehouse(url)),
+    Layer.provide(Shipments.layer(url)),
     Layer.provide(tables),
-    Layer.provideMerge(PgClient.layer({ url, maxConnections: 8, applicationName: "shop" }))
+    Layer.provide(redis),
+    Layer.provideMerge(SqlInstrumentation.layerFor(PgClient.PgClient)),
+    Layer.provide(PgClient.layer({ url, maxConnections: 8, applicationName: "shop" }))
   )
   const server = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port, gracefulShutdownTimeout: "2 seconds" }))
@@ -126,6 +135,7 @@ const demo = (options: Arguments) =>
         "",
         "The last trace through shop and supplier, from PostgreSQL",
         ...(yield* lastSuppliedTrace),
+        ...(options.alone ? [] : ["", "The last order that was packed: Redis, SQL, queue, and the warehouse's own process", ...(yield* lastPackedTrace)]),
         "",
         "The last failed trace, from PostgreSQL",
         ...(yield* lastFailedTrace)
@@ -182,7 +192,7 @@ const main = (options: Arguments) =>
       yield* Console.log(`Port ${options.port} is taken, using ${port}.`)
     }
     const url = yield* database(options.dir)
-    yield* demo(options).pipe(Effect.provide(shop(url, port, options.supplierUrl)), Effect.provide(NodeHttpClient.layerUndici))
+    yield* demo(options).pipe(Effect.provide(shop(url, port, options, yield* logFile)), Effect.provide(NodeHttpClient.layerUndici))
   }).pipe(
     Effect.scoped,
     Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(explain(cause)))
@@ -191,7 +201,9 @@ const main = (options: Arguments) =>
 /** The first error of a cause as one line, the way a person wants to read it. */
 const explain = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  const because = error.cause instanceof Error ? ` (${error.cause.message === "" ? error.cause.name : error.cause.message})` : ""
+  return `${error.message === "" ? error.name : error.message}${because}`
 }
 
 const options = parse(process.argv.slice(2))

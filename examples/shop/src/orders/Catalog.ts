@@ -1,15 +1,18 @@
-import { MetricsRecorder, StandardMetrics } from "@effect-observability/core"
-import { Cache, Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
+import { Redis } from "effect/persistence"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 
-export interface Product {
-  readonly id: number
-  readonly name: string
-  readonly cents: number
-}
+export class Product extends Schema.Class<Product>("Product")({ id: Schema.Int, name: Schema.String, cents: Schema.Int }) {}
 
-/** Products with their prices, cached in front of the database. */
+const Stored = Schema.fromJsonString(Product)
+const decode = Schema.decodeUnknownEffect(Stored)
+const encode = Schema.encodeEffect(Stored)
+
+/** Seconds. */
+const timeToLive = 2
+
+/** Products with their prices, kept in Redis in front of the database. */
 export class Catalog extends Context.Service<Catalog, {
   readonly product: (id: number) => Effect.Effect<Product | undefined, SqlError>
 }>()("shop/Catalog") {
@@ -17,20 +20,27 @@ export class Catalog extends Context.Service<Catalog, {
     Catalog,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
-      const metrics = yield* MetricsRecorder
-      const labels = { cache_name: "catalog" }
+      const redis = yield* Redis.Redis
 
-      const lookup = Effect.fn("catalog.lookup")(function*(id: number) {
-        yield* metrics.incrementCounter(StandardMetrics.CacheMisses, 1, labels)
-        const rows = yield* sql<Product>`select id, name, cents from shop.products where id = ${id}`
-        return rows[0]
-      })
-      const cache = yield* Cache.make({ capacity: 500, timeToLive: "2 seconds", lookup })
+      // Without Redis the shop is slower, not closed.
+      const cached = (key: string) =>
+        redis.send<string | null>("GET", key).pipe(
+          Effect.flatMap((text) => text === null ? Effect.succeed(undefined) : decode(text)),
+          Effect.catch(() => Effect.succeed(undefined))
+        )
+      const keep = (key: string, product: Product) =>
+        Effect.ignore(Effect.flatMap(encode(product), (text) => redis.send("SET", key, text, "EX", String(timeToLive))))
 
       return Catalog.of({
         product: Effect.fn("catalog.product")(function*(id: number) {
-          if (yield* Cache.has(cache, id)) yield* metrics.incrementCounter(StandardMetrics.CacheHits, 1, labels)
-          return yield* Cache.get(cache, id)
+          const key = `product:${id}`
+          const known = yield* cached(key)
+          if (known !== undefined) return known
+          const [row] = yield* sql<{ id: number; name: string; cents: number }>`select id, name, cents from shop.products where id = ${id}`
+          if (row === undefined) return undefined
+          const product = new Product(row)
+          yield* keep(key, product)
+          return product
         })
       })
     })

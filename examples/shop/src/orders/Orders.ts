@@ -2,6 +2,8 @@ import { MetricDefinition, MetricsRecorder } from "@effect-observability/core"
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
+import type { PersistedQueueError } from "effect/persistence/PersistedQueue"
+import { Shipment, Shipments } from "../shipping/Shipments.ts"
 import { Catalog } from "./Catalog.ts"
 
 /** A metric of the shop's own: the compiler knows its label and the two values it may take. */
@@ -30,7 +32,7 @@ export class GatewayDown extends Schema.TaggedError<GatewayDown>()("GatewayDown"
 
 /** Taking orders: plain Effect code, it does not know who observes it. */
 export class Orders extends Context.Service<Orders, {
-  readonly place: (order: NewOrder) => Effect.Effect<Order, UnknownProduct | SqlError>
+  readonly place: (order: NewOrder) => Effect.Effect<Order, UnknownProduct | SqlError | PersistedQueueError | Schema.SchemaError>
   readonly find: (id: number) => Effect.Effect<Order | undefined, SqlError>
   /** The failing path: the payment gateway of this shop never answers. */
   readonly refund: (id: number) => Effect.Effect<void, GatewayDown | SqlError>
@@ -42,6 +44,7 @@ export class Orders extends Context.Service<Orders, {
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const catalog = yield* Catalog
+      const shipments = yield* Shipments
       const metrics = yield* MetricsRecorder
 
       const charge = Effect.fn("charge")(function*(cents: number) {
@@ -70,7 +73,10 @@ export class Orders extends Context.Service<Orders, {
           const rows = yield* sql<Order>`insert into shop.orders (product, quantity, cents)
             values (${product.id}, ${order.quantity}, ${cents}) returning id, product, quantity, cents`
           yield* metrics.incrementCounter(OrdersPlaced, 1, { channel: order.channel })
-          return rows[0]!
+          const placed = rows[0]!
+          yield* shipments.send(new Shipment({ order: placed.id, product: placed.product, quantity: placed.quantity }))
+          yield* Effect.logInfo("order placed").pipe(Effect.annotateLogs({ order: placed.id }))
+          return placed
         }),
         refund: Effect.fn("refund")(function*(id: number) {
           yield* find(id)

@@ -8,6 +8,6 @@ export const createTables = Effect.gen(function*() {
   yield* sql`create schema shop`
   yield* sql`create table shop.products (id int primary key, name text not null, cents int not null)`
   yield* sql`create table shop.orders (id int generated always as identity primary key,
-    product int not null references shop.products, quantity int not null, cents int not null)`
+    product int not null references shop.products, quantity int not null, cents int not null, packed_at timestamptz)`
   yield* sql`insert into shop.products select n, 'product ' || n, 100 + n * 7 from generate_series(1, 50) n`
 })

@@ -14,6 +14,12 @@ export const lastSuppliedTrace = Effect.gen(function*() {
   return latest === undefined ? ["  no such trace yet"] : yield* waterfall(latest.traceId)
 })
 
+/** The last order that went from the shop through the queue to the warehouse. */
+export const lastPackedTrace = Effect.gen(function*() {
+  const { traces: [latest] } = yield* (yield* TraceHistory).searchTraces({ operation: "warehouse.pack", limit: 1 })
+  return latest === undefined ? ["  no such trace yet"] : yield* waterfall(latest.traceId)
+})
+
 const waterfall = Effect.fnUntraced(function*(traceId: string) {
   const trace = yield* (yield* TraceHistory).getTrace(traceId)
   return trace === undefined ? [`  trace ${traceId} is not stored any more`] : draw(trace)
