@@ -25,7 +25,7 @@ export {
 export { connectionProblem, identifierProblem } from "./config/internal/decode.ts"
 export { Diagnostics, type DiagnosticsReport } from "./hub/Diagnostics.ts"
 export { Exposition, type Page } from "./hub/Exposition.ts"
-export { Health, type HealthReport } from "./hub/Health.ts"
+export { type ComponentHealth, type GroupHealth, Health, type HealthAnswer, type HealthCheckOptions, type HealthReport, type HealthStatus } from "./hub/Health.ts"
 export { quietly } from "./hub/quietly.ts"
 export * from "./hub/Telemetry.ts"
 export { layerNoop } from "./hub/TelemetryLive.ts"

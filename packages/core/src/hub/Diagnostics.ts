@@ -1,8 +1,8 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { CardinalityReport } from "../metrics/MetricStore.ts"
-import { imbalance } from "../pipe/Ledger.ts"
 import { worst } from "./Health.ts"
+import { imbalances } from "./internal/HealthChecks.ts"
 import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
 import type { ComponentReport, OpenSpans, ServiceResource, Telemetry } from "./Telemetry.ts"
 
@@ -52,11 +52,6 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     },
     sampling: telemetry.sampling(),
     openSpans: telemetry.openSpans(),
-    imbalances: components.flatMap((component) =>
-      component.signals.flatMap((signal) => {
-        const wrong = imbalance(signal.ledger)
-        return wrong === undefined ? [] : [`${component.name} ${signal.signal}: ${wrong}`]
-      })
-    )
+    imbalances: imbalances(components)
   }
 }

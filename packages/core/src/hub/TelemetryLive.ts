@@ -20,9 +20,10 @@ import { isSampler, type Sampler } from "../tracing/sampling/Sampler.ts"
 import { Tracer } from "../tracing/Tracer.ts"
 import * as Tracing from "../tracing/Tracer.ts"
 import { Diagnostics, diagnose } from "./Diagnostics.ts"
-import { examine, Health } from "./Health.ts"
+import { Health } from "./Health.ts"
 import { EffectMetrics } from "./internal/EffectMetrics.ts"
 import { Events } from "./internal/Events.ts"
+import { HealthChecks } from "./internal/HealthChecks.ts"
 import { housekeeping } from "./internal/housekeeping.ts"
 import { Listeners } from "./internal/Listeners.ts"
 import * as Pipes from "./internal/pipes.ts"
@@ -209,13 +210,19 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const loggers = yield* Logger.CurrentLoggers
     const reporters = yield* ErrorReporter.CurrentErrorReporters
     const events = new Events({ settings: () => settings, values: () => values, listeners, store, clock, loggers })
+    const health = new HealthChecks({
+      reports,
+      clock,
+      scrub: (text) => values.text(text, text.length),
+      oldestAge: () => Math.max(60_000, 4 * settings.flushInterval)
+    })
     const tracer = Tracing.make({ flush, rules: () => rulesOf(settings) })
     const recorder = settings.enabled && settings.metrics.enabled ? Recorder.make(store, tracer.withSpan) : Recorder.silent(tracer.withSpan)
     return Context.make(Telemetry, telemetry).pipe(
       Context.add(Recorder.MetricsRecorder, recorder),
       Context.add(Tracer, tracer),
       Context.add(Diagnostics, { report: Effect.sync(() => diagnose(telemetry)) }),
-      Context.add(Health, { check: Effect.sync(() => examine(telemetry)) }),
+      Context.add(Health, { check: health.report, register: health.register }),
       Context.add(EffectTracer.Tracer, effectTracer),
       Context.add(Logger.CurrentLoggers, new Set([events.logger])),
       Context.add(ErrorReporter.CurrentErrorReporters, new Set([...reporters, events.reporter]))

@@ -20,7 +20,7 @@ export interface OpsOptions extends Guard.GuardOptions {
 }
 
 /**
- * `GET` and `HEAD` of `/metrics`, `/health/live`, `/health/ready` and `/diagnostics` in the program's own router. Without credentials
+ * `GET` and `HEAD` of `/metrics`, `/health/live`, `/health/ready`, `/health/ready/{group}` and `/diagnostics` in the program's own router. Without credentials
  * and without `allow` only this machine is answered; nobody else gets more than "no". What they answer leaves no span.
  *
  * `/metrics` is there when a backend renders a page (`Prometheus.layer()`), else it is a 404. Fails when an option cannot be used.
@@ -59,9 +59,15 @@ export const layer = (options: OpsOptions = {}): Layer.Layer<never, Configuratio
             HttpServerResponse.stream(body, { contentType, headers: { ...Guard.securityHeaders, vary: "Accept" } })))
       yield* serve("/health/live", probeGuard, () =>
         Effect.map(health.check, ({ live }) => json({ status: live ? "up" : "down" }, live ? 200 : 503)))
-      yield* serve("/health/ready", probeGuard, () =>
-        Effect.map(health.check, (report) =>
-          json(options.probes === "open" ? { status: report.ready ? "up" : "down" } : report, report.ready ? 200 : 503)))
+      const say = (ready: boolean, report: unknown) => json(options.probes === "open" ? { status: ready ? "up" : "down" } : report, ready ? 200 : 503)
+      yield* serve("/health/ready", probeGuard, () => Effect.map(health.check, (report) => say(report.ready, report)))
+      yield* serve("/health/ready/:group", probeGuard, (request) =>
+        Effect.map(health.check, ({ components, groups }) => {
+          const name = request.url.split("?")[0]!.split("/").at(-1)!
+          const group = Object.hasOwn(groups, name) ? groups[name] : undefined
+          if (group === undefined) return Guard.refusal(404, "no such group")
+          return say(group.ready, { ...group, components: components.filter((one) => one.group === name) })
+        }))
       yield* serve("/diagnostics", guard, () => Effect.map(diagnostics.report, (report) => json(report, 200)))
     })
   )

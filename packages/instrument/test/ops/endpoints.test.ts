@@ -1,4 +1,4 @@
-import { Diagnostics, Memory, MetricsRecorder, StandardMetrics, Telemetry } from "@effect-observability/core"
+import { Diagnostics, Health, Memory, MetricsRecorder, StandardMetrics, Telemetry } from "@effect-observability/core"
 import { type Guard, OpsEndpoints } from "@effect-observability/instrument/node"
 import { HttpInstrumentation } from "@effect-observability/instrument"
 import { Prometheus } from "@effect-observability/prometheus"
@@ -17,7 +17,7 @@ const serving = (options: OpsEndpoints.OpsOptions, backends: Layer.Layer<any, an
   HttpRouter.serve(Layer.merge(routes, OpsEndpoints.layer(options)).pipe(Layer.provide(HttpInstrumentation.layer)), { disableListenLog: true, disableLogger: true }).pipe(
     Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })),
     Layer.provideMerge(backends)
-  ) as Layer.Layer<HttpServer.HttpServer | Diagnostics | MetricsRecorder | Telemetry>
+  ) as Layer.Layer<HttpServer.HttpServer | Health | Diagnostics | MetricsRecorder | Telemetry>
 
 /** A request as it goes over the wire. */
 const raw = (text: string) =>
@@ -105,6 +105,21 @@ describe("the ops endpoints", () => {
       }
       assert.strictEqual((yield* get("/diagnostics")).status, 401)
     }).pipe(Effect.provide(serving({ ...guarded, probes: "open" }))))
+
+  it.live("a group answers alone; a check that is down keeps traffic away from its group and from the whole, a hung one in time", () =>
+    Effect.gen(function*() {
+      const health = yield* Health
+      yield* health.register({ name: "db", group: "data" }, Effect.fail("refused"))
+      yield* health.register({ name: "slow", group: "slow", timeout: "50 millis", for: "report" }, Effect.uninterruptible(Effect.never))
+      const status = (path: string) => Effect.map(get(path, authorized), (answer) => answer.status)
+      assert.deepStrictEqual(
+        yield* Effect.forEach(["/health/live", "/health/ready", "/health/ready/data", "/health/ready/backends", "/health/ready/slow?x=1", "/health/ready/none", "/health/ready/__proto__"], status),
+        [200, 503, 503, 200, 200, 404, 404]
+      )
+      const { body } = yield* get("/health/ready/data", authorized)
+      assert.deepStrictEqual(JSON.parse(body).components.map((one: { readonly reason: string }) => one.reason), ["refused"])
+      assert.strictEqual((yield* get("/health/ready/data")).status, 401)
+    }).pipe(Effect.scoped, Effect.provide(serving({ ...guarded, rateLimit: false }))))
 
   it.live("answer a limited number of times, then say when again", () =>
     Effect.gen(function*() {
