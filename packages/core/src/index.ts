@@ -58,10 +58,18 @@ export * as Sampler from "./tracing/sampling/Sampler.ts"
 export * as Spans from "./tracing/Spans.ts"
 
 // Alerting
+export type { Alert, AlertEvent, AlertStatus } from "./alerting/Alert.ts"
+export { AlertCoordinationError, type AlertCoordinator, type AlertNews } from "./alerting/AlertCoordinator.ts"
 export * as AlertRule from "./alerting/AlertRule.ts"
+export { Alerts, type AlertsOptions } from "./alerting/Alerts.ts"
+export * as AnomalyRule from "./alerting/AnomalyRule.ts"
+export * as AlertSinks from "./alerting/sinks.ts"
+export { type Silence, SilenceError, type SilenceInput } from "./alerting/Silence.ts"
 
 // History
 export * from "./history/HistoryError.ts"
+export * from "./history/AlertHistory.ts"
+export * as AlertQuestions from "./history/AlertQuestions.ts"
 export * from "./history/ErrorHistory.ts"
 export * as ErrorQuestions from "./history/ErrorQuestions.ts"
 export * from "./history/MetricsHistory.ts"

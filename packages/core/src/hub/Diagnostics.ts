@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { AlertStatus } from "../alerting/Alert.ts"
 import type { CardinalityReport } from "../metrics/MetricStore.ts"
 import { worst } from "./Health.ts"
 import { imbalances } from "./internal/HealthChecks.ts"
@@ -26,6 +27,8 @@ export interface DiagnosticsReport {
   readonly sampling: SamplingReport
   /** Spans that have begun and not ended: one that is forgotten shows as an old oldest. */
   readonly openSpans: OpenSpans
+  /** Alerts that are pending or fire, with why nobody is told. */
+  readonly alerts: ReadonlyArray<AlertStatus>
   /** Books that do not balance; always empty unless there is a bug in this toolkit. */
   readonly imbalances: ReadonlyArray<string>
 }
@@ -52,6 +55,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     },
     sampling: telemetry.sampling(),
     openSpans: telemetry.openSpans(),
+    alerts: telemetry.alerts(),
     imbalances: imbalances(components)
   }
 }

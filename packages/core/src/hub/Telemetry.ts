@@ -7,6 +7,8 @@ import type * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ConfigurationError, ObservabilitySettings } from "../config/ObservabilityConfig.ts"
+import type { AlertCoordinator } from "../alerting/AlertCoordinator.ts"
+import type { AlertEvent, AlertStatus } from "../alerting/Alert.ts"
 import type { ErrorData } from "../errors/ErrorData.ts"
 import type { LogOutput } from "../logs/LogOutput.ts"
 import type { ErrorVerdict } from "../errors/ErrorPolicy.ts"
@@ -50,7 +52,7 @@ export interface ComponentReport {
 }
 
 /** What passes through the hub. */
-export type Signal = "metrics" | "spans" | "errors" | "logs"
+export type Signal = "metrics" | "spans" | "errors" | "logs" | "alerts"
 
 export interface SignalReport {
   readonly signal: Signal
@@ -80,6 +82,12 @@ export interface Listener {
   readonly onError?: (error: ErrorData) => void
   /** Called for every log line of the program at or above its minimum level, synchronously. What it throws is swallowed and counted. */
   readonly onLog?: (log: LogData) => void
+  /** Called when an alert began or ended, synchronously. What it throws is swallowed and counted. */
+  readonly onAlert?: (event: AlertEvent) => void
+  /** What processes that share a store alert through, so that somebody is told once. */
+  readonly coordinator?: AlertCoordinator
+  /** Alerts that are pending or fire at the moment. */
+  readonly alerts?: () => ReadonlyArray<AlertStatus>
   /** Brings everything recorded so far to the sink and waits for it. */
   readonly flush?: Effect.Effect<void>
   readonly report: () => ComponentReport
@@ -162,6 +170,12 @@ export class Telemetry extends Context.Service<Telemetry, {
     readonly exporter: Exporter<LogData>
     readonly policy?: Partial<Policy<LogData>>
   }) => Effect.Effect<BatchProcessor<LogData>, never, Scope.Scope>
+  /** A pipe for what happened to alerts; give its `offerUnsafe` to `Listener.onAlert`. When it is full the oldest give way. */
+  readonly exportAlerts: (options: {
+    readonly name: string
+    readonly exporter: Exporter<AlertEvent>
+    readonly policy?: Partial<Policy<AlertEvent>>
+  }) => Effect.Effect<BatchProcessor<AlertEvent>, never, Scope.Scope>
   /** A line of Effect's loggers as it is kept: plain, with ids, without secrets. Never throws. */
   readonly lineOf: (options: Logger.Options<unknown>) => LogData
   /** Writes the program's log lines in the place of its loggers, until the scope closes; one at a time. `Logs.layer` does it. */
@@ -180,6 +194,12 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly recordErrorUnsafe: (error: ErrorData) => void
   /** As `recordErrorUnsafe`, of a log line that did not come from Effect's loggers. */
   readonly recordLogUnsafe: (log: LogData) => void
+  /** Hands on that an alert began or ended. Never throws, never waits. */
+  readonly recordAlertUnsafe: (event: AlertEvent) => void
+  /** Alerts that are pending or fire at the moment. */
+  readonly alerts: () => ReadonlyArray<AlertStatus>
+  /** Of the first backend that has one. */
+  readonly coordinator: () => AlertCoordinator | undefined
   /** Whether anybody takes errors or log lines: without, they need not be made. */
   readonly listensTo: (signal: "errors" | "logs") => boolean
   /** Another sampler from the next trace on; what is held goes on under the former one. Fails when its settings are wrong. */
@@ -193,6 +213,8 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly openSpans: () => OpenSpans
   /** Brings the `obs_*` metrics and all that is read on demand up to date; called before a frame is taken or a page is rendered. */
   readonly refreshSelfMetrics: () => void
+  /** The same for a reader of frames of its own, which no page waits for. */
+  readonly refreshForFrame: () => void
 }>()("@effect-observability/core/Telemetry") {
   /**
    * The hub with the words of the program on it. Backends build on it (`Layer.provideMerge(Telemetry.layer)`); alone it records

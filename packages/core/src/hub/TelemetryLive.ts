@@ -148,6 +148,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget, goesOn }),
       exportErrors: Pipes.exportErrors({ settings: () => settings, self, budget, goesOn }),
       exportLogs: Pipes.exportLogs({ settings: () => settings, self, budget, goesOn }),
+      exportAlerts: Pipes.exportAlerts({ settings: () => settings, self, budget, goesOn }),
       lineOf: (options) => events.lineOf(options),
       writeLogs: (output) =>
         Effect.acquireRelease(
@@ -165,6 +166,9 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       errorIdUnsafe: (cause, fiber) => events.errorId(cause, fiber),
       recordErrorUnsafe: (error) => events.recordError(error),
       recordLogUnsafe: (line) => events.recordLog(line),
+      recordAlertUnsafe: (event) => listeners.alert(event),
+      alerts: () => listeners.all.flatMap((listener) => alertsOf(listener)),
+      coordinator: () => listeners.all.find((listener) => listener.coordinator !== undefined)?.coordinator,
       listensTo: (signal) => listeners[signal].length > 0,
       setSampler: (wanted) =>
         Effect.suspend(() => {
@@ -179,6 +183,10 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       flush,
       reports,
       openSpans: () => effectTracer.openSpans(clock.currentTimeNanosUnsafe()),
+      refreshForFrame: () => {
+        store.refresh()
+        self.refresh()
+      },
       refreshSelfMetrics: () => {
         store.pageRead()
         store.refresh()
@@ -239,6 +247,14 @@ const newInstance: Effect.Effect<string> = Effect.map(
   Effect.all([Random.nextIntBetween(0, 0x100000000), Random.nextIntBetween(0, 0x100000000)]),
   (words) => words.map((word) => word.toString(16).padStart(8, "0")).join("")
 )
+
+const alertsOf = (listener: Listener) => {
+  try {
+    return listener.alerts?.() ?? []
+  } catch {
+    return []
+  }
+}
 
 const reportOf = (listener: Listener): ComponentReport => {
   try {

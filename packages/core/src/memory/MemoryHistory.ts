@@ -1,7 +1,9 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { AlertEvent } from "../alerting/Alert.ts"
 import type { ErrorData } from "../errors/ErrorData.ts"
+import { AlertHistory, type StoredAlertEvent } from "../history/AlertHistory.ts"
 import { ErrorHistory, type StoredError } from "../history/ErrorHistory.ts"
 import { MetricsHistory } from "../history/MetricsHistory.ts"
 import { type StoredSpan, TraceHistory } from "../history/TraceHistory.ts"
@@ -9,6 +11,7 @@ import { type CompositionError, Telemetry } from "../hub/Telemetry.ts"
 import type { MetricFrame } from "../metrics/MetricFrame.ts"
 import { complete } from "../pipe/Exporter.ts"
 import type { SpanData } from "../tracing/SpanData.ts"
+import * as AlertHistories from "./internal/alertHistory.ts"
 import * as ErrorHistories from "./internal/errorHistory.ts"
 import * as FrameHistory from "./internal/frameHistory.ts"
 import * as SpanHistory from "./internal/spanHistory.ts"
@@ -22,23 +25,27 @@ export interface MemoryHistoryOptions {
   readonly maxSpans?: number
   /** Most errors kept, the oldest give way. Default 1,000. */
   readonly maxErrors?: number
+  /** Most events of alerts kept, the oldest give way. Default 1,000. */
+  readonly maxAlerts?: number
 }
 
 /** All histories, held in memory: a reference for the stores, and history for tests. Takes a frame at every flush interval. */
 export const layerBackend = (
   options: MemoryHistoryOptions = {}
-): Layer.Layer<MetricsHistory | TraceHistory | ErrorHistory, CompositionError, Telemetry> =>
+): Layer.Layer<MetricsHistory | TraceHistory | ErrorHistory | AlertHistory, CompositionError, Telemetry> =>
   Layer.effectContext(
     Effect.gen(function*() {
       const telemetry = yield* Telemetry
-      const { maxErrors = 1000, maxFrames = 1000, maxSpans = 10_000, name = "memory-history" } = options
+      const { maxAlerts = 1000, maxErrors = 1000, maxFrames = 1000, maxSpans = 10_000, name = "memory-history" } = options
       const settings = telemetry.settings()
       let frames: Array<MetricFrame> = []
       let spans: Array<StoredSpan> = []
       let errors: Array<StoredError> = []
+      let alerts: Array<StoredAlertEvent> = []
       yield* telemetry.claim("MetricsHistory", name)
       yield* telemetry.claim("TraceHistory", name)
       yield* telemetry.claim("ErrorHistory", name)
+      yield* telemetry.claim("AlertHistory", name)
       const metricPipe = yield* telemetry.exportFrames({
         name,
         interval: settings.flushInterval,
@@ -70,7 +77,17 @@ export const layerBackend = (
             })
         }
       })
-      const signal = <S extends "metrics" | "spans" | "errors">(of: S, pipe: { readonly ledger: typeof spanPipe.ledger; readonly status: typeof spanPipe.status }) => {
+      const alertPipe = yield* telemetry.exportAlerts({
+        name,
+        exporter: {
+          export: (batch: ReadonlyArray<AlertEvent>) =>
+            Effect.sync(() => {
+              alerts = [...alerts, ...batch.map((event) => ({ ...event, serviceName: telemetry.resource.service }))].slice(-maxAlerts)
+              return complete
+            })
+        }
+      })
+      const signal = <S extends "metrics" | "spans" | "errors" | "alerts">(of: S, pipe: { readonly ledger: typeof spanPipe.ledger; readonly status: typeof spanPipe.status }) => {
         const { oldestAgeMillis, queuedBytes, queuedItems } = pipe.status()
         return { signal: of, ledger: pipe.ledger(), queuedItems, queuedBytes, oldestAgeMillis, lastError: undefined }
       }
@@ -79,12 +96,14 @@ export const layerBackend = (
         kind: "memory",
         onSpan: (span) => spanPipe.offerUnsafe(span),
         onError: (error) => void errorPipe.offerUnsafe(error),
-        flush: Effect.all([metricPipe.flush, spanPipe.flush, errorPipe.flush], { discard: true }),
-        report: () => ({ name, kind: "memory", status: "up", reason: undefined, signals: [signal("metrics", metricPipe), signal("spans", spanPipe), signal("errors", errorPipe)] })
+        onAlert: (event) => void alertPipe.offerUnsafe(event),
+        flush: Effect.all([metricPipe.flush, spanPipe.flush, errorPipe.flush, alertPipe.flush], { discard: true }),
+        report: () => ({ name, kind: "memory", status: "up", reason: undefined, signals: [signal("metrics", metricPipe), signal("spans", spanPipe), signal("errors", errorPipe), signal("alerts", alertPipe)] })
       })
 
       return Context.make(MetricsHistory, FrameHistory.make(() => [frames])).pipe(
         Context.add(ErrorHistory, ErrorHistories.make(() => errors)),
+        Context.add(AlertHistory, AlertHistories.make(() => alerts)),
         Context.add(
           TraceHistory,
           SpanHistory.make({
@@ -104,6 +123,9 @@ export const ofFrames = FrameHistory.make
 
 /** `ErrorHistory` over errors at hand: the reference for the stores. */
 export const ofErrors = ErrorHistories.make
+
+/** `AlertHistory` over events at hand: the reference for the stores. */
+export const ofAlerts = AlertHistories.make
 
 /** `TraceHistory` over spans at hand: the reference for the stores. */
 export const ofSpans = SpanHistory.make

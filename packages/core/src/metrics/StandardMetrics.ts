@@ -145,6 +145,18 @@ export const DecidedEarly = M.counter("obs_traces_decided_early_total", {
   help: "Traces decided before their first span ended, because a bound was reached",
   labelNames: ["reason"]
 })
+export const AlertsFiring = M.gauge("obs_alerts_firing", {
+  help: "Alerts that fire, by rule and severity",
+  labelNames: ["alertname", "severity"]
+})
+export const AlertNotifications = M.counter("obs_alerts_notifications_total", {
+  help: "Notifications about alerts by sink and outcome: sent; failed, an attempt that is tried again; dropped",
+  labelNames: ["sink", "outcome"]
+})
+export const AlertOverflow = M.counter("obs_alerts_overflow_total", {
+  help: "Series that an alert rule does not watch, because it has too many groups of labels",
+  labelNames: ["alertname"]
+})
 export const Series = M.gauge("obs_series", { help: "Series held by the metric store" })
 
 /** All of them (the document's `get_all_metrics`). */
@@ -178,5 +190,8 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   SampledOut,
   HeldSpans,
   DecidedEarly,
+  AlertsFiring,
+  AlertNotifications,
+  AlertOverflow,
   Series
 ]

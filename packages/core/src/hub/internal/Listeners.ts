@@ -1,3 +1,4 @@
+import type { AlertEvent } from "../../alerting/Alert.ts"
 import type { ErrorData } from "../../errors/ErrorData.ts"
 import type { LogData } from "../../logs/LogData.ts"
 import type { SpanData } from "../../tracing/SpanData.ts"
@@ -58,6 +59,16 @@ export class Listeners {
         listener.onError!(error)
       } catch {
         this.onDefect(listener.name, "errors")
+      }
+    }
+  }
+
+  alert(event: AlertEvent): void {
+    for (const listener of this.all) {
+      try {
+        listener.onAlert?.(event)
+      } catch {
+        this.onDefect(listener.name, "alerts")
       }
     }
   }

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { AlertEvent } from "../../alerting/Alert.ts"
 import { weighError } from "../../errors/internal/weigh.ts"
 import { weighLog } from "../../logs/internal/weigh.ts"
 import type { ObservabilitySettings } from "../../config/ObservabilityConfig.ts"
@@ -127,6 +128,12 @@ export const exportErrors = (hub: Hub): Telemetry["Service"]["exportErrors"] => 
 
 export const exportLogs = (hub: Hub): Telemetry["Service"]["exportLogs"] => (options) =>
   exportItems(hub, "logs", options, { maxItems: 50_000, maxBytes: 32 * 1024 * 1024, overflow: "oldest", weigh: weighLog })
+
+export const exportAlerts = (hub: Hub): Telemetry["Service"]["exportAlerts"] => (options) =>
+  exportItems(hub, "alerts", options, { maxItems: 10_000, maxBytes: 16 * 1024 * 1024, overflow: "oldest", flushInterval: Math.min(1_000, hub.settings().flushInterval), weigh: weighAlert })
+
+const weighAlert = ({ description, labels, summary }: AlertEvent): number =>
+  512 + 2 * (summary.length + (description?.length ?? 0) + Object.entries(labels).reduce((sum, [name, value]) => sum + name.length + value.length, 0))
 
 /** A pipe for things that come one by one. */
 const exportItems = <A>(
