@@ -87,6 +87,15 @@ insert into "observability"."observability_metric_metadata" (name, type, help, u
 insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_traces_decided_early_total', 'counter', 'Traces decided before their first span ended, because a bound was reached', '', '["reason"]'::jsonb, null, null, null)
   on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
     buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_alerts_firing', 'gauge', 'Alerts that fire, by rule and severity', '', '["alertname","severity"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_alerts_notifications_total', 'counter', 'Notifications about alerts by sink and outcome: sent; failed, an attempt that is tried again; dropped', '', '["sink","outcome"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_alerts_overflow_total', 'counter', 'Series that an alert rule does not watch, because it has too many groups of labels', '', '["alertname"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
 insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_series', 'gauge', 'Series held by the metric store', '', '[]'::jsonb, null, null, null)
   on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
     buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;

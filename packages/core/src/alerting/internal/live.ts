@@ -51,11 +51,11 @@ export const make = (options: AlertsOptions) =>
     })
     const board = new Board()
     const names = new Set<string>()
-    const sinks = yield* Effect.forEach(options.sinks ?? [log()], (sink) => {
-      if (names.has(sink.name)) return Effect.fail(new AlertRuleError({ message: `alerting.sinks: two are named "${sink.name}": give one of them another name` }))
+    for (const sink of options.sinks ?? [log()]) {
+      if (names.has(sink.name)) return yield* new AlertRuleError({ message: `alerting.sinks: two are named "${sink.name}": give one of them another name` })
       names.add(sink.name)
-      return makeSink(telemetry, recorder, sink, { groupInterval, repeatInterval, now })
-    })
+    }
+    const sinks = yield* Effect.forEach(options.sinks ?? [log()], (sink) => makeSink(telemetry, recorder, sink, { groupInterval, repeatInterval, now }))
 
     const { enabled, metrics } = telemetry.settings()
     const reader = telemetry.store.frames()
