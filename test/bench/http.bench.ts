@@ -23,8 +23,6 @@ const seconds = 0.5
 const slices = 6
 /** How long the exporter of a slice may take to be done: what it exports late belongs to it. */
 const settleMillis = 10_000
-/** A slice in which the database was kept from its work by the rest of the machine may be measured again. */
-const attempts = 3
 
 interface Round {
   /** Microseconds of the server's processor time per request. */
@@ -82,7 +80,8 @@ const group = (variants: ReadonlyArray<Variant>, target: (variant: Variant) => s
       await new Promise((wake) => setTimeout(wake, 50))
     }
   }
-  const slice = async (variant: Variant, attempt = 1): Promise<Round> => {
+  /** `undefined` when not every span was exported: the rest of the machine kept the database from its work, and such a slice proves nothing. */
+  const slice = async (variant: Variant): Promise<Round | undefined> => {
     const served = servers.get(variant)!
     const before = await usage(served)
     const load = await drive(served, seconds)
@@ -91,8 +90,8 @@ const group = (variants: ReadonlyArray<Variant>, target: (variant: Variant) => s
     const more = after.spans.offered - before.spans.offered - load.requests
     // Each connection may have sent one more request, whose answer came when the load was over.
     if (variant === "traced" && (dropped > 0 || after.spans.waiting > 0 || more < 0 || more > connections)) {
-      if (attempt < attempts) return slice(variant, attempt + 1)
-      throw new Error(`not every span was exported: ${load.requests} requests, ${JSON.stringify(before.spans)} to ${JSON.stringify(after.spans)}`)
+      process.stderr.write(`a slice left out, not every span was exported: ${load.requests} requests, ${JSON.stringify(before.spans)} to ${JSON.stringify(after.spans)}\n`)
+      return undefined
     }
     return { cpu: (after.cpu - before.cpu) / load.requests, perSecond: load.perSecond, p99: load.p99, rss: after.rss }
   }
@@ -102,6 +101,7 @@ const group = (variants: ReadonlyArray<Variant>, target: (variant: Variant) => s
       for (const at of variants.keys()) {
         const variant = variants[(first + i + at) % variants.length]!
         const one = await slice(variant)
+        if (one === undefined) continue
         const so = best.get(variant) ?? one
         best.set(variant, {
           cpu: Math.min(so.cpu, one.cpu),
@@ -111,6 +111,8 @@ const group = (variants: ReadonlyArray<Variant>, target: (variant: Variant) => s
         })
       }
     }
+    const missing = variants.filter((variant) => !best.has(variant))
+    if (missing.length > 0) throw new Error(`no slice of ${missing.join(", ")} had every span exported: the machine is too busy`)
     return best
   }
   return {
@@ -146,7 +148,8 @@ const over = (variant: Variant) => (round: ReadonlyMap<Variant, Round>) => round
 const times = (variant: Variant, of: (round: Round) => number) => (round: ReadonlyMap<Variant, Round>) => of(round.get(variant)!) / of(round.get("bare")!)
 
 const unit = "us/request over the bare router"
-const samples = 3
+/** Of the best slices each; three processes make as many rounds of their own. */
+const samples = 2
 
 const declare = (
   bench: Bench,

@@ -37,6 +37,7 @@ export class Shapes {
   /** The span at hand, without what is undefined. */
   private readonly keys: Array<string> = []
   private readonly values: Array<unknown> = []
+  private readonly budget = makeBudget()
 
   constructor(apart: ReadonlySet<string>) {
     this.apart = apart
@@ -59,9 +60,9 @@ export class Shapes {
     }
     const fixed = shape.take(this.values)
     this.template = shape.template
-    const budget = makeBudget()
-    budget.nodes -= length
-    budget.characters -= shape.keyCharacters
+    const { budget } = this
+    budget.nodes = fresh.nodes - length
+    budget.characters = fresh.characters - shape.keyCharacters
     let line = ""
     let first = true
     for (let i = 0; i < length; i++) {
@@ -88,6 +89,8 @@ export class Shapes {
     return shape
   }
 }
+
+const fresh = makeBudget()
 
 const inFull = (attributes: ReadonlyMap<string, unknown>): string => {
   const budget = makeBudget()

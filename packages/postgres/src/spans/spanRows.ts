@@ -76,6 +76,14 @@ export const columns = (
   const numbers = new Int32Array(width * all)
   const spanIds: Array<string> = Array.from({ length: all })
   const flags = new Int32Array(rows.length)
+  // Filled in the loop: `from` with a function asks an iterator for each element.
+  const starts = new BigInt64Array(rows.length)
+  const ends = new BigInt64Array(rows.length)
+  const errors = new Int32Array(rows.length)
+  const rootOperation = new Int32Array(rows.length)
+  const from = new Int32Array(rows.length)
+  const to = new Int32Array(rows.length)
+  const traceIds: Array<string> = Array.from({ length: rows.length })
   const strangers: Array<bigint> = []
   const strange: Array<ReadonlyArray<bigint>> = []
   let wideStarts: BigInt64Array | null = null
@@ -84,12 +92,20 @@ export const columns = (
   let any = 0
   let next = 0
   for (let r = 0; r < rows.length; r++) {
-    const { spans, start } = rows[r]!
+    const row = rows[r]!
+    const { spans, start } = row
     const count = spans.length
+    starts[r] = start
+    ends[r] = row.end
+    errors[r] = row.errors
+    rootOperation[r] = operationOf(row.root)
+    from[r] = next + 1
+    to[r] = next + count
+    traceIds[r] = isTraceId(row.traceId) ? row.traceId : hash(["trace", clean(row.traceId)])
     const base = width * next
     const places = count > 16 ? new Map(spans.map((span, i) => [span.spanId, i])) : undefined
     const before = strangers.length
-    let found = rows[r]!.root.parentSpanId === undefined ? has.root : 0
+    let found = row.root.parentSpanId === undefined ? has.root : 0
     for (let i = 0; i < count; i++, next++) {
       const span = spans[i]!
       spanIds[next] = span.spanId
@@ -104,10 +120,10 @@ export const columns = (
       numbers[base + count + i] = operationOf(span)
       const template = templates[next]
       numbers[base + 2 * count + i] = template === undefined ? 0 : shapeOf(template)
-      const from = Number(span.startTime - start)
+      const since = span.startTime === start ? 0 : Number(span.startTime - start)
       const duration = Number(span.endTime - span.startTime)
-      if (from <= 0x7fff_ffff && duration <= 0x7fff_ffff && duration >= -0x8000_0000) {
-        numbers[base + 3 * count + i] = from
+      if (since <= 0x7fff_ffff && duration <= 0x7fff_ffff && duration >= -0x8000_0000) {
+        numbers[base + 3 * count + i] = since
         numbers[base + 4 * count + i] = duration
       } else found |= has.wide
       found |= whatOf(span)
@@ -126,15 +142,17 @@ export const columns = (
     flags[r] = found
     any |= found
   }
-  const spans = rows.flatMap((row) => row.spans)
+  // Most batches have none of what is asked of all spans once more.
+  const spans = any === 0 || any === has.root ? noSpans : rows.flatMap((row) => row.spans)
   const when = <A>(flag: number, make: () => A): A | null => ((any & flag) === 0 ? null : make())
   return {
-    ...slices(rows.map((row) => row.spans)),
-    traceIds: rows.map((row) => (/^[0-9a-fA-F]{32}$/.test(row.traceId) ? row.traceId : hash(["trace", clean(row.traceId)]))),
-    start: BigInt64Array.from(rows, (row) => row.start),
-    end: BigInt64Array.from(rows, (row) => row.end),
-    errors: Int32Array.from(rows, (row) => row.errors),
-    rootOperation: Int32Array.from(rows, (row) => operationOf(row.root)),
+    from,
+    to,
+    traceIds,
+    start: starts,
+    end: ends,
+    errors,
+    rootOperation,
     flags,
     strange: strangers.length === 0 ? null : slices(strange),
     strangers: strangers.length === 0 ? null : BigInt64Array.from(strangers),
@@ -154,6 +172,18 @@ export const columns = (
     lostEvents: when(has.lostEvents, () => Int32Array.from(spans, (span) => span.droppedEvents)),
     lostLinks: when(has.lostLinks, () => Int32Array.from(spans, (span) => span.droppedLinks))
   }
+}
+
+const noSpans: ReadonlyArray<SpanData> = []
+
+/** 32 hex digits. */
+const isTraceId = (id: string): boolean => {
+  if (id.length !== 32) return false
+  for (let i = 0; i < 32; i++) {
+    const c = id.charCodeAt(i)
+    if (!((c >= 48 && c <= 57) || (c >= 97 && c <= 102) || (c >= 65 && c <= 70))) return false
+  }
+  return true
 }
 
 const placeOf = (spans: ReadonlyArray<SpanData>, id: string): number => {

@@ -73,7 +73,8 @@ export class Scrubber {
   /** A text as it may be kept under a name, at most a little longer than `length`. */
   text(entry: Entry, text: string, length: number): string {
     if (entry.secret) return text === "" ? text : redacted
-    if (text === entry.clean) return text
+    // The one that is kept already: an equal text just made, a header's, then dies young instead of with the span it is on.
+    if (text === entry.clean) return entry.clean
     try {
       const head = text.length > length + margin ? text.slice(0, length + margin) : text
       const found = this.judged(entry, head)

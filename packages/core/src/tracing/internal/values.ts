@@ -27,6 +27,8 @@ export class Values {
     if (value === undefined || value === null) return undefined
     const { scrubber } = this
     if (scrubber !== undefined && entry !== undefined) {
+      // What was kept last under this name, within the limits then and now.
+      if (value === entry.clean && !entry.secret && !scrubber.hasRules && entry.clean.length <= this.limits.attributeValueLength) return entry.clean
       if (scrubber.hasRules && scrubber.isHidden(name, value)) return redacted
       // Of a secret it may be said that there is one.
       if (entry.secret && typeof value !== "boolean" && value !== "") return redacted
