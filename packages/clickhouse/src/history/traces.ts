@@ -181,6 +181,9 @@ export const getRecentTraces = (source: Source): TraceHistory["Service"]["getRec
 
 // --------------------------------------------------------------------------------------------------------------------- deletion
 
+/** Ids in one statement: they travel in its address, which servers keep below a megabyte. */
+const tracesAtOnce = 500
+
 export const deleteTraces = ({ ask, change, local, on, t }: Source): TraceHistory["Service"]["deleteTraces"] => (what) =>
   Effect.gen(function*() {
     const deletion = yield* TraceQuestions.deletion(what)
@@ -198,15 +201,34 @@ export const deleteTraces = ({ ask, change, local, on, t }: Source): TraceHistor
           ].join(" AND ")
       }
     }
-    // An attribute condemns the whole trace, whichever of its spans carries it.
-    const whole = (parameters: Parameters) =>
-      deletion._tag === "Attribute" ? `TraceId IN (SELECT TraceId FROM ${t.traces} WHERE ${condition(parameters)})` : condition(parameters)
+    // An attribute condemns the whole trace, whichever of its spans carries it. The traces are named before any of them goes: a statement that
+    // deletes works part by part, and what it has deleted in one would no longer condemn the rest in another.
+    if (deletion._tag === "Attribute") {
+      const deleted = { spans: 0, traces: 0 }
+      for (let last = "";;) {
+        const looking = new Parameters()
+        const ids = (yield* ask(
+          `SELECT DISTINCT TraceId FROM ${t.traces} WHERE ${condition(looking)} AND TraceId > ${looking.text(last)} ORDER BY TraceId LIMIT ${tracesAtOnce}`,
+          looking
+        )).map((row) => row[0] as string)
+        if (ids.length === 0) return deleted
+        last = ids.at(-1)!
+        const counting = new Parameters()
+        const [row] = yield* ask(`SELECT toFloat64(count()) FROM ${t.traces} WHERE TraceId IN ${counting.texts(ids)}`, counting)
+        for (const table of [local.traces, local.traceTimes]) {
+          const going = new Parameters()
+          yield* change(`DELETE FROM ${table}${on} WHERE TraceId IN ${going.texts(ids)}`, going)
+        }
+        deleted.spans += Number(row?.[0] ?? 0)
+        deleted.traces += ids.length
+      }
+    }
     const counting = new Parameters()
-    const [row] = yield* ask(`SELECT toFloat64(count()), toFloat64(uniqExact(TraceId)) FROM ${t.traces} WHERE ${whole(counting)}`, counting)
+    const [row] = yield* ask(`SELECT toFloat64(count()), toFloat64(uniqExact(TraceId)) FROM ${t.traces} WHERE ${condition(counting)}`, counting)
     const deleted = { spans: Number(row?.[0] ?? 0), traces: Number(row?.[1] ?? 0) }
     if (deleted.spans === 0) return deleted
     const spans = new Parameters()
-    yield* change(`DELETE FROM ${local.traces}${on} WHERE ${whole(spans)}`, spans)
+    yield* change(`DELETE FROM ${local.traces}${on} WHERE ${condition(spans)}`, spans)
     // Of a service only: its traces may go on elsewhere, and where they lie in time stays true enough.
     if (deletion._tag === "Trace") {
       const times = new Parameters()
