@@ -71,8 +71,11 @@ export const survives = <E>(options: {
       const last = yield* Effect.retry(packAt(targetOf(options.direct), faultNames, Date.now() + 2 * 86_400_000), { times: 10, schedule: Schedule.spaced("200 millis") })
       seen.packed += last.hours + last.days
       const verdict = yield* compare(options.direct, recorded, yield* settled(telemetry), mayRunOver)
-      const report = telemetry.reports()[0]
-      assert.strictEqual(report?.status, "up", report?.reason)
+      // On a starved machine a frame of the idle program may be late in any one moment.
+      yield* Effect.timeoutOrElse(well(telemetry), {
+        duration: "60 seconds",
+        orElse: () => Effect.die(new Error(`not up within a minute: ${telemetry.reports()[0]?.reason}; ${JSON.stringify(verdict)}`))
+      })
       return verdict
     }).pipe(Effect.provideContext(context))
 

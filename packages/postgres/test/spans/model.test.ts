@@ -106,7 +106,12 @@ const compare = (stored: TraceHistory["Service"], memory: TraceHistory["Service"
       const order = (trace: { readonly spans: ReadonlyArray<StoredSpan> } | undefined) => trace?.spans.toSorted((a, b) => (a.spanId < b.spanId ? -1 : 1))
       same(`trace ${id}`, order(yield* stored.getTrace(id)), order(yield* memory.getTrace(id)))
     }
-    for (const query of [{}, { limit: 200 }, { status: "ERROR" }, { status: "OK", limit: 7 }, { serviceName: "store", limit: 33 }, { serviceName: "none" }] as const) {
+    const recent = [
+      {}, { limit: 1 }, { limit: 200 }, { status: "ERROR" }, { status: "ERROR", limit: 1 }, { status: "ERROR", limit: 200 }, { status: "OK", limit: 7 },
+      { serviceName: "store", limit: 33 }, { serviceName: "store", limit: 1 }, { serviceName: "store", status: "ERROR" }, { serviceName: "store", status: "OK", limit: 3 },
+      { serviceName: "web", status: "ERROR", limit: 2 }, { serviceName: "none" }, { serviceName: "none", status: "ERROR" }
+    ] as const
+    for (const query of recent) {
       same(`recent ${JSON.stringify(query)}`, yield* stored.getRecentTraces(query), yield* memory.getRecentTraces(query))
     }
     for (const filter of filters(all, random)) {
