@@ -60,11 +60,12 @@ export const make = (options: GuardOptions = {}): Effect.Effect<Guard, Configura
         const peer = Option.getOrUndefined(request.peerAddress)
         const from = peer === undefined ? undefined : addressOf(peer)
         const client = from === undefined ? undefined : clientOf(from, request.headers["x-forwarded-for"], trusted)
-        const wait = limit?.take(client === undefined ? "" : NetAddress.formatIp(client), now()) ?? 0
-        if (wait > 0) return refusal(429, "too many requests", { "retry-after": String(wait) })
+        // First who may ask at all: strangers must not use up what is there for the others.
         if (allowed === undefined ? !credentials.isAsked && !(client !== undefined && isLoopback(client)) : client === undefined || !allowed.has(client)) {
           return refusal(403, "not from this address")
         }
+        const wait = limit?.take(client === undefined ? "" : NetAddress.formatIp(client), now()) ?? 0
+        if (wait > 0) return refusal(429, "too many requests", { "retry-after": String(wait) })
         if (!credentials.isAsked) return undefined
         if (credentials.accepts({ header: (name) => valuesOf(request, name) })) return undefined
         return refusal(401, "credentials are needed", credentials.challenge === undefined ? {} : { "www-authenticate": credentials.challenge })

@@ -45,6 +45,22 @@ const authorized = `authorization: Bearer ${secret}`
 const guarded: Guard.GuardOptions = { bearer: Redacted.make(secret) }
 
 describe("the ops endpoints", () => {
+  it.live("take no stranger for the proxy that let him through, however he writes himself", () =>
+    Effect.gen(function*() {
+      for (const forwarded of ["203.0.113.9:4711", "[2001:db8::1]:80", "unknown", "_hidden", "", `${"1.1.1.1,".repeat(1_000)} 203.0.113.9`, "127.0.0.1, ".repeat(500) + "127.0.0.1"]) {
+        const { status } = yield* get("/diagnostics", `x-forwarded-for: ${forwarded}`)
+        assert.strictEqual(status, 403, forwarded.slice(0, 40))
+      }
+      assert.strictEqual((yield* get("/diagnostics", "x-forwarded-for: 127.0.0.1")).status, 200)
+      assert.strictEqual((yield* get("/diagnostics")).status, 200)
+    }).pipe(Effect.provide(serving({ trustedProxies: ["loopback"] }))))
+
+  it.live("strangers who are not let in use up nothing of what is there for the others", () =>
+    Effect.gen(function*() {
+      for (let i = 0; i < 5; i++) assert.strictEqual((yield* get("/health/live", `x-forwarded-for: 203.0.113.${i}`)).status, 403)
+      assert.strictEqual((yield* get("/health/live", "x-forwarded-for: 10.0.0.1")).status, 200)
+    }).pipe(Effect.provide(serving({ trustedProxies: ["loopback"], allow: ["10.0.0.0/8"], rateLimit: { overall: 3 } }))))
+
   it.live("answer this machine without credentials, with headers that keep the answer to itself", () =>
     Effect.gen(function*() {
       yield* (yield* MetricsRecorder).incrementCounter(StandardMetrics.CacheHits, 3, { cache_name: "c" })

@@ -52,16 +52,24 @@ const single = (text: string): IpNetwork.IpNetwork | undefined => {
 
 /**
  * Who asks: the peer of the connection, or what trusted proxies say about it. Read from the right, each name in `X-Forwarded-For` counts
- * only if the one who wrote it is trusted; whatever else stands there is made up by the client.
+ * only if the one who wrote it is trusted; whatever else stands there is made up by the client. `undefined` when a trusted proxy names
+ * somebody who cannot be read: to take the proxy itself for the client would let strangers in as a part of the house.
  */
-export const clientOf = (peer: NetAddress.IpAddress, forwarded: string | undefined, trusted: Networks): NetAddress.IpAddress => {
+export const clientOf = (peer: NetAddress.IpAddress, forwarded: string | undefined, trusted: Networks): NetAddress.IpAddress | undefined => {
   let client = peer
-  if (forwarded === undefined || forwarded.length > 4_096) return client
-  for (const text of forwarded.split(",").toReversed()) {
+  if (forwarded === undefined || !trusted.has(peer)) return client
+  // What proxies wrote stands at the end, however much the client has put before it.
+  const kept = forwarded.length > maxForwarded ? forwarded.slice(-maxForwarded) : forwarded
+  for (const text of kept.split(",").toReversed()) {
     if (!trusted.has(client)) return client
-    const next = addressOf(text.trim())
-    if (next === undefined) return client
+    const next = addressOf(withoutPort(text.trim()))
+    if (next === undefined) return undefined
     client = next
   }
-  return client
+  return kept === forwarded || !trusted.has(client) ? client : undefined
 }
+
+const maxForwarded = 4_096
+
+/** Some proxies write the port too: `203.0.113.9:4711`, `[2001:db8::1]:4711`. */
+const withoutPort = (text: string): string => /^([0-9.]{7,15}|\[[0-9a-fA-F:.]{2,45}\]):[0-9]{1,5}$/.exec(text)?.[1] ?? text
