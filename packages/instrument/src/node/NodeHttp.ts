@@ -42,17 +42,17 @@ export type NodeHandler<Request, Response> = (request: Request, response: Respon
 export const make = <Request extends NodeRequest = NodeRequest>(
   options: NodeHttpOptions<Request> = {}
 ): Effect.Effect<
-  <Q extends Request, S extends NodeResponse>(handler: NodeHandler<Q, S>) => (request: Q, response: S) => void,
+  <Q extends Request, S extends NodeResponse>(handler: NodeHandler<Q, S>) => (request: Q, response: S) => unknown,
   never,
   Telemetry | MetricsRecorder
 > =>
   Effect.gen(function*() {
     const server = new Server(yield* Telemetry, yield* MetricsRecorder, options)
     const context = yield* Effect.context<never>()
-    return <Q extends Request, S extends NodeResponse>(handler: NodeHandler<Q, S>) => (request: Q, response: S): void => {
-      if (isCovered({ source: request })) return void handler(request, response, context)
-      if (server.ignores(pathOf(request.url ?? "/"))) return void handler(request, response, unobserved(context))
+    return <Q extends Request, S extends NodeResponse>(handler: NodeHandler<Q, S>) => (request: Q, response: S): unknown => {
+      if (isCovered({ source: request })) return handler(request, response, context)
+      if (server.ignores(pathOf(request.url ?? "/"))) return handler(request, response, unobserved(context))
       const call = begin(server, context, request, response, options as NodeHttpOptions)
-      call.answer(() => handler(request, response, call.context))
+      return call.answer(() => handler(request, response, call.context))
     }
   })

@@ -110,6 +110,30 @@ describe("a plain handler", () => {
       }))
   })
 
+  it.live("whose promise rejects hands that on, as without us", () => {
+    const hub = makeHub()
+    const broken = new Error("broken")
+    return Effect.gen(function*() {
+      const observe = yield* NodeHttp.make()
+      const handler = observe<Http.IncomingMessage, Http.ServerResponse>(() => Promise.reject(broken))
+      const told: Array<unknown> = []
+      const server = Http.createServer((request, response) => {
+        Promise.resolve(handler(request, response)).catch((error: unknown) => {
+          told.push(error)
+          response.writeHead(500).end()
+        })
+      })
+      yield* Effect.acquireRelease(
+        Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+        () => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+      )
+      yield* send((server.address() as AddressInfo).port, "/x")
+      yield* Effect.sleep("20 millis")
+      assert.deepStrictEqual(told, [broken])
+      assert.deepStrictEqual(hub.spans.map(({ status }) => status), ["error"])
+    }).pipe(Effect.scoped, Effect.provide(hub.layer))
+  })
+
   it.live("writes an access log on request", () =>
     Effect.map(serving((_request, response) => response.end("hi"), (port) => Effect.andThen(send(port, "/users/1"), Effect.sleep("20 millis")), { accessLog: true }), ({ log }) => {
       assert.deepStrictEqual(log.lines.map(({ fields, level, message }) => [level, message, fields["http.response.body.size"]]), [["Info", "GET /users/:id 200", 2]])

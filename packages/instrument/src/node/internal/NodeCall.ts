@@ -73,11 +73,16 @@ class NodeCall extends Exchange {
     if (traceresponse !== undefined) response.setHeader("traceresponse", traceresponse)
   }
 
-  /** Runs the handler; what it throws is noted and goes on. */
-  answer(handler: () => unknown): void {
+  /** Runs the handler; what it throws or rejects with is noted and goes on, to whoever takes the result or to Node. */
+  answer(handler: () => unknown): unknown {
     try {
       const result = handler()
-      if (isPromise(result)) result.then(undefined, (error) => this.fail(error))
+      if (!isPromise(result)) return result
+      return result.then(undefined, (error) => {
+        this.fail(error)
+        // Who looks at a promise counts as the one who handles it: unless the handler has answered all the same, nobody else has.
+        if (this.response.writableEnded !== true) throw error
+      })
     } catch (error) {
       this.fail(error)
       throw error

@@ -16,6 +16,8 @@ export interface NodeRequest {
 export interface NodeResponse {
   statusCode: number
   readonly headersSent: boolean
+  /** Whether `end` was called. */
+  readonly writableEnded?: boolean
   /** Whether all was handed over. */
   readonly writableFinished?: boolean
   readonly setHeader: (name: string, value: string) => unknown
