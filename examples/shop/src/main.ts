@@ -15,19 +15,17 @@ import { Orders } from "./orders/Orders.ts"
 import { createTables } from "./orders/schema.ts"
 import { logFile } from "./logFile.ts"
 import { freePort } from "./port.ts"
-import { redis } from "./redis.ts"
+import { redis, redisUrl } from "./redis.ts"
+import { Refusal } from "./Refusal.ts"
 import { Shipments } from "./shipping/Shipments.ts"
 import { deliveryReport } from "./terminal/deliveryReport.ts"
 import { redTable } from "./terminal/redTable.ts"
 import { Supplier } from "./supplier/Supplier.ts"
-import { lastFailedTrace, lastPackedTrace, lastSuppliedTrace } from "./terminal/waterfall.ts"
+import { lastFailedTrace, lastPackedTrace, lastSuppliedTrace, somethingPacked } from "./terminal/waterfall.ts"
 import { traffic, type TrafficCount } from "./traffic.ts"
 import { warehouse } from "./warehouse/Warehouse.ts"
 
 class Disagreement extends Data.TaggedError("Disagreement")<{ readonly message: string }> {}
-
-/** Something to put right before the shop can open; the message says what. */
-class Refusal extends Data.TaggedError("Refusal")<{ readonly message: string }> {}
 
 const show = (title: string, lines: ReadonlyArray<string>) => Console.log(["", title, ...lines].join("\n"))
 
@@ -54,7 +52,13 @@ const database = (dir: string) =>
     return server.url
   })
 
-const shop = (url: Redacted.Redacted<string>, port: number, { alone, supplierUrl }: Arguments, lines: Logs.LogsOptions) => {
+interface Places {
+  readonly url: Redacted.Redacted<string>
+  readonly redisAt: Redacted.Redacted<string> | undefined
+  readonly port: number
+}
+
+const shop = ({ port, redisAt, url }: Places, { alone, supplierUrl }: Arguments, lines: Logs.LogsOptions) => {
   const settings = ObservabilityConfig.layer({
     tracing: { serviceName: "shop" },
     flushInterval: 1,
@@ -76,7 +80,7 @@ const shop = (url: Redacted.Redacted<string>, port: number, { alone, supplierUrl
     Layer.provide(alone ? Layer.empty : warehouse(url)),
     Layer.provide(Shipments.layer(url)),
     Layer.provide(tables),
-    Layer.provide(redis),
+    Layer.provide(redis(redisAt)),
     Layer.provideMerge(SqlInstrumentation.layerFor(PgClient.PgClient)),
     Layer.provide(PgClient.layer({ url, maxConnections: 8, applicationName: "shop" }))
   )
@@ -162,6 +166,8 @@ const demo = (options: Arguments) =>
     yield* Effect.raceFirst(run, progress)
 
     yield* telemetry.flush
+    // Fewer requests may have ordered nothing.
+    if (!options.alone && options.requests >= 25) yield* somethingPacked(startTime)
     const { text, total } = yield* display
     yield* Console.log(text)
     const { answered, failed, sent } = yield* Ref.get(count)
@@ -191,8 +197,9 @@ const main = (options: Arguments) =>
       }
       yield* Console.log(`Port ${options.port} is taken, using ${port}.`)
     }
+    const redisAt = yield* redisUrl
     const url = yield* database(options.dir)
-    yield* demo(options).pipe(Effect.provide(shop(url, port, options, yield* logFile)), Effect.provide(NodeHttpClient.layerUndici))
+    yield* demo(options).pipe(Effect.provide(shop({ url, redisAt, port }, options, yield* logFile)), Effect.provide(NodeHttpClient.layerUndici))
   }).pipe(
     Effect.scoped,
     Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(explain(cause)))

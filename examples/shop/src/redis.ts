@@ -1,14 +1,22 @@
 import { NodeRedis } from "@effect/platform-node"
 import { RedisInstrumentation } from "@effect-observability/instrument"
-import { Config, Console, Effect, Layer, Option } from "effect"
+import { Config, Console, Effect, Layer, Option, Redacted } from "effect"
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { freePort } from "./port.ts"
+import { Refusal } from "./Refusal.ts"
 
-/** `REDIS_URL`, or a server of the demo's own on a free port. */
-const address = Effect.gen(function*() {
-  const given = yield* Config.option(Config.String("REDIS_URL"))
-  if (Option.isSome(given)) return given.value
+/** `REDIS_URL`, if there is one that can be used. The URL may hold a password: what is said about it does not quote it. */
+export const redisUrl = Effect.gen(function*() {
+  const url = yield* Config.option(Config.Redacted("REDIS_URL"))
+  if (Option.isSome(url) && !/^rediss?:$/.test(URL.parse(Redacted.value(url.value))?.protocol ?? "")) {
+    return yield* new Refusal({ message: "REDIS_URL: expected redis://user:password@host:port/number, or rediss: for TLS" })
+  }
+  return Option.getOrUndefined(url)
+})
+
+/** A server of the demo's own on a free port. */
+const ours = Effect.gen(function*() {
   const port = yield* freePort(0)
   yield* Effect.acquireRelease(
     Effect.promise(async () => {
@@ -19,10 +27,20 @@ const address = Effect.gen(function*() {
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
   yield* Console.log(`Started a Redis server (Valkey) of the demo's own on port ${port} …`)
-  return `redis://127.0.0.1:${port}`
+  return Redacted.make(`redis://127.0.0.1:${port}`)
 })
 
+/** While the server is away commands fail at once instead of waiting for it: the shop goes on without. */
+const client = (url: Redacted.Redacted<string>) =>
+  NodeRedis.layer({ url: Redacted.value(url), disableOfflineQueue: true }).pipe(
+    Layer.catchTag("RedisError", ({ cause }) => {
+      const because = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : ""
+      return Layer.effectContext(Effect.fail(new Refusal({ message: `the shop cannot reach Redis${because}; check REDIS_URL and that its server is up` })))
+    })
+  )
+
 /** Redis as the shop uses it: every command is a span, and reads are hits or misses. */
-export const redis = RedisInstrumentation.layer({ name: "prices" }).pipe(
-  Layer.provide(Layer.unwrap(Effect.map(address, (url) => NodeRedis.layer({ url }))))
-)
+export const redis = (url: Redacted.Redacted<string> | undefined) =>
+  RedisInstrumentation.layer({ name: "prices" }).pipe(
+    Layer.provide(url === undefined ? Layer.unwrap(Effect.map(ours, client)) : client(url))
+  )

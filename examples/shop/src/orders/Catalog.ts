@@ -12,6 +12,9 @@ const encode = Schema.encodeEffect(Stored)
 /** Seconds. */
 const timeToLive = 2
 
+/** How long Redis is waited for: what it saves is less than that. */
+const patience = "250 millis"
+
 /** Products with their prices, kept in Redis in front of the database. */
 export class Catalog extends Context.Service<Catalog, {
   readonly product: (id: number) => Effect.Effect<Product | undefined, SqlError>
@@ -25,11 +28,12 @@ export class Catalog extends Context.Service<Catalog, {
       // Without Redis the shop is slower, not closed.
       const cached = (key: string) =>
         redis.send<string | null>("GET", key).pipe(
+          Effect.timeout(patience),
           Effect.flatMap((text) => text === null ? Effect.succeed(undefined) : decode(text)),
           Effect.catch(() => Effect.succeed(undefined))
         )
       const keep = (key: string, product: Product) =>
-        Effect.ignore(Effect.flatMap(encode(product), (text) => redis.send("SET", key, text, "EX", String(timeToLive))))
+        Effect.ignore(Effect.flatMap(encode(product), (text) => Effect.timeout(redis.send("SET", key, text, "EX", String(timeToLive)), patience)))
 
       return Catalog.of({
         product: Effect.fn("catalog.product")(function*(id: number) {

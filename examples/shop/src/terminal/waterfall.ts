@@ -14,11 +14,20 @@ export const lastSuppliedTrace = Effect.gen(function*() {
   return latest === undefined ? ["  no such trace yet"] : yield* waterfall(latest.traceId)
 })
 
+const packed = { operation: "warehouse.pack", limit: 1 }
+
 /** The last order that went from the shop through the queue to the warehouse. */
 export const lastPackedTrace = Effect.gen(function*() {
-  const { traces: [latest] } = yield* (yield* TraceHistory).searchTraces({ operation: "warehouse.pack", limit: 1 })
+  const { traces: [latest] } = yield* (yield* TraceHistory).searchTraces(packed)
   return latest === undefined ? ["  no such trace yet"] : yield* waterfall(latest.traceId)
 })
+
+/** Waits until an order of this start is packed and stored, but not for long: the warehouse is a process that may be away. */
+export const somethingPacked = (startTime: number) =>
+  Effect.gen(function*() {
+    const history = yield* TraceHistory
+    while ((yield* history.searchTraces({ ...packed, startTime })).traces.length === 0) yield* Effect.sleep("100 millis")
+  }).pipe(Effect.timeoutOption("10 seconds"))
 
 const waterfall = Effect.fnUntraced(function*(traceId: string) {
   const trace = yield* (yield* TraceHistory).getTrace(traceId)
