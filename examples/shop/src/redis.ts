@@ -34,7 +34,9 @@ const ours = Effect.gen(function*() {
 const client = (url: Redacted.Redacted<string>) =>
   NodeRedis.layer({ url: Redacted.value(url), disableOfflineQueue: true }).pipe(
     Layer.catchTag("RedisError", ({ cause }) => {
-      const because = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : ""
+      // Messages of servers may quote what they were sent; what the socket says is an address.
+      const first = typeof cause === "object" && cause !== null && "originalError" in cause ? cause.originalError : cause
+      const because = first instanceof Error && "code" in first ? ` (${String(first.code)})` : ""
       return Layer.effectContext(Effect.fail(new Refusal({ message: `the shop cannot reach Redis${because}; check REDIS_URL and that its server is up` })))
     })
   )
