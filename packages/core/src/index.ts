@@ -22,6 +22,7 @@ export {
   type PostgresSettings,
   settings
 } from "./config/ObservabilityConfig.ts"
+export type * from "./config/Backends.ts"
 export { connectionProblem, identifierProblem } from "./config/internal/decode.ts"
 export { Diagnostics, type DiagnosticsReport } from "./hub/Diagnostics.ts"
 export { Exposition, type Page } from "./hub/Exposition.ts"

@@ -9,9 +9,10 @@ import type { Sampler, SamplerName } from "../tracing/sampling/Sampler.ts"
 import type { PropagatorName } from "../propagation/Propagator.ts"
 import type { RedactionInput } from "../redaction/Redaction.ts"
 import type { SpanLimits } from "../tracing/SpanLimits.ts"
-import { decode } from "./internal/decode.ts"
+import type { BackendsInput, BackendsSettings } from "./Backends.ts"
+import { decode, jsonSchema } from "./internal/decode.ts"
 import type { MetricAllow, MetricView } from "../metrics/internal/views.ts"
-import { environment } from "./internal/environment.ts"
+import { environment, variables } from "./internal/environment.ts"
 
 export type { MetricAllow, MetricView } from "../metrics/internal/views.ts"
 
@@ -19,7 +20,7 @@ export type { MetricAllow, MetricView } from "../metrics/internal/views.ts"
  * The configuration (the document's 2.3 and 9.1.3), decoded and complete. Durations are milliseconds here. `schema` and table names
  * are valid, distinct PostgreSQL identifiers.
  */
-export interface ObservabilitySettings {
+export interface ObservabilitySettings extends BackendsSettings {
   /** `false` switches everything off: recording costs nothing and no backend starts. */
   readonly enabled: boolean
   readonly env: string
@@ -112,7 +113,7 @@ export interface PostgresSettings {
 export type Seconds = Duration.Input
 
 /** What a program writes; everything has a default. */
-export interface ObservabilityInput {
+export interface ObservabilityInput extends BackendsInput {
   readonly enabled?: boolean
   /** Default `"dev"`. */
   readonly env?: string
@@ -228,10 +229,13 @@ export const settings = (input: ObservabilityInput = {}): Result.Result<Observab
 /** What is in force where nothing was said. */
 export const defaults: ObservabilitySettings = decode({}).settings
 
+/** Names of the variables that `fromEnv` reads, in the order in which they count. */
+export const environmentNames: ReadonlyArray<string> = [...new Set(variables.map(([name]) => name))]
+
 /** The configuration from the environment, over what the code gives: where both speak, the environment wins. */
 export const fromEnv = (input: ObservabilityInput = {}): Effect.Effect<ObservabilitySettings, ConfigurationError> =>
   Effect.flatMap(environment, ({ names, values }) => {
-    const { problems, settings } = decode(overlay({ ...input }, values))
+    const { problems, settings } = decode(overlay(canonical(input), values))
     return problems.length === 0
       ? Effect.succeed(settings)
       : Effect.fail(
@@ -256,12 +260,37 @@ const reference = Context.Reference<ObservabilitySettings>("@effect-observabilit
  * ```
  */
 export const ObservabilityConfig = Object.assign(reference, {
+  /**
+   * JSON Schema (draft 2020-12) of a configuration file, for editors; what no schema can say is checked when the file is read. Fields may be written
+   * in camel case or, as in the design document, in snake case.
+   */
+  jsonSchema: jsonSchema(),
+  /** Decodes what was read from somewhere, without the environment; all problems at once. */
+  decode: (input: unknown): Result.Result<ObservabilitySettings, ConfigurationError> => settings(input as ObservabilityInput),
+  /** Lays configurations over each other, the later ones on top; objects are joined, lists and values replaced. */
+  merge: (...inputs: ReadonlyArray<ObservabilityInput>): ObservabilityInput => inputs.reduce((all: Plain, one) => overlay(all, canonical(one)), {}),
+  fromEnv,
+  environmentNames,
   /** Fails with all problems at once. */
   layer: (input: ObservabilityInput): Layer.Layer<never, ConfigurationError> =>
     Layer.effect(reference, Effect.suspend(() => Effect.fromResult(settings(input)))),
   /** As `layer`, with the environment over it: `POSTGRES_*`, `OTEL_*`, `OBSERVABILITY_*`, … (see `docs/configuration.md`). */
   layerFromEnv: (input: ObservabilityInput = {}): Layer.Layer<never, ConfigurationError> => Layer.effect(reference, fromEnv(input))
 })
+
+/** In camel case where the document's snake case was used: only then do two of them meet in one place. Free names (labels, headers) stay. */
+const canonical = (value: unknown, depth = 0): Plain => {
+  const out: Record<string, unknown> = {}
+  for (const [key, below] of Object.entries(value as Plain)) {
+    const name = key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+    // Both forms: the reader says so.
+    const free = Object.hasOwn(value as Plain, name) ? key : name
+    out[free] = isPlain(below) && depth < 4 && !freeNames.has(name) ? canonical(below, depth + 1) : below
+  }
+  return out
+}
+
+const freeNames = new Set(["defaultLabels", "buckets", "headers", "tags", "sampler"])
 
 type Plain = { readonly [key: string]: unknown }
 

@@ -9,6 +9,20 @@ export interface Problem {
 
 type Fields = { readonly [key: string]: unknown }
 
+/** A JSON Schema (draft 2020-12) in the making. */
+export interface Shape {
+  readonly [keyword: string]: unknown
+}
+
+/** What a `Reader` was asked for, as JSON Schema: who decodes says what may be written, so that both cannot differ. */
+export class Shapes {
+  readonly properties: Record<string, Shape> = {}
+
+  toShape(): Shape {
+    return { type: "object", properties: this.properties, additionalProperties: false }
+  }
+}
+
 /**
  * Reads one group of a configuration field by field, with defaults, and collects what is wrong instead of stopping at it. A message
  * never repeats the value of a secret.
@@ -18,10 +32,12 @@ export class Reader {
   private readonly path: string
   private readonly problems: Array<Problem>
   private readonly known = new Set<string>()
+  private readonly shapes: Shapes | undefined
 
-  constructor(value: unknown, path: string, problems: Array<Problem>) {
+  constructor(value: unknown, path: string, problems: Array<Problem>, shapes?: Shapes) {
     this.path = path
     this.problems = problems
+    this.shapes = shapes
     if (value === undefined) this.fields = {}
     else if (typeof value === "object" && value !== null && !Array.isArray(value)) this.fields = value as Fields
     else {
@@ -38,13 +54,30 @@ export class Reader {
     this.problems.push({ path: this.at(key), message })
   }
 
+  /** A field may also be written as the document has it: `service_name` for `serviceName`. */
   get(key: string): unknown {
     this.known.add(key)
-    return Object.hasOwn(this.fields, key) ? this.fields[key] : undefined
+    const { fields } = this
+    const own = Object.hasOwn(fields, key) ? fields[key] : undefined
+    const snake = snakeCase(key)
+    if (snake === key || !Object.hasOwn(fields, snake)) return own
+    if (own !== undefined && !this.known.has(snake)) this.wrong(snake, `is given as ${key} too: leave one of them out`)
+    this.known.add(snake)
+    return own ?? fields[snake]
   }
 
   group(key: string): Reader {
-    return new Reader(this.get(key), this.at(key), this.problems)
+    const shapes = this.shapes === undefined ? undefined : new Shapes()
+    if (shapes !== undefined) this.describe(key, shapes.toShape())
+    return new Reader(this.get(key), this.at(key), this.problems, shapes)
+  }
+
+  /** Says what may be written where the plain forms below do not. */
+  describe(key: string, shape: Shape): void {
+    if (this.shapes === undefined) return
+    this.shapes.properties[key] = shape
+    const snake = snakeCase(key)
+    if (snake !== key) this.shapes.properties[snake] = shape
   }
 
   /** One element of a list that `get` gave. */
@@ -62,10 +95,12 @@ export class Reader {
   }
 
   boolean(key: string, fallback: boolean): boolean {
+    this.describe(key, { type: "boolean", default: fallback })
     return this.checked(key, fallback, "true or false", (value) => typeof value === "boolean" ? value : undefined)
   }
 
   string(key: string, fallback: string, pattern?: RegExp, expected = "text"): string {
+    this.describe(key, { type: "string", default: fallback, ...(pattern === undefined ? {} : { pattern: pattern.source, description: expected }) })
     return this.checked(
       key,
       fallback,
@@ -75,10 +110,12 @@ export class Reader {
   }
 
   oneOf<const A extends string>(key: string, fallback: A, words: ReadonlyArray<A>): A {
+    this.describe(key, { enum: words, default: fallback })
     return this.checked(key, fallback, `one of ${words.join(", ")}`, (value) => words.find((word) => word === value))
   }
 
   number(key: string, fallback: number, least: number, most: number): number {
+    this.describe(key, { type: "number", minimum: least, maximum: most, default: fallback })
     return this.checked(
       key,
       fallback,
@@ -88,6 +125,7 @@ export class Reader {
   }
 
   integer(key: string, fallback: number, least: number, most: number): number {
+    this.describe(key, { type: "integer", minimum: least, maximum: most, default: fallback })
     return this.checked(
       key,
       fallback,
@@ -99,6 +137,11 @@ export class Reader {
   /** Milliseconds; a plain number means seconds. */
   duration(key: string, fallbackSeconds: number): number {
     const day = 86_400_000
+    this.describe(key, {
+      anyOf: [{ type: "number", exclusiveMinimum: 0, maximum: day / 1000 }, { type: "string", pattern: durationText }],
+      default: fallbackSeconds,
+      description: "seconds, or text like \"15 seconds\"; at most one day"
+    })
     return this.checked(key, fallbackSeconds * 1000, "seconds above 0 and at most one day, as a number or like \"15 seconds\"", (value) => {
       const millis = typeof value === "number"
         ? value * 1000
@@ -108,6 +151,7 @@ export class Reader {
   }
 
   strings(key: string, fallback: ReadonlyArray<string>, pattern: RegExp, expected: string): ReadonlyArray<string> {
+    this.describe(key, { type: "array", items: { type: "string", pattern: pattern.source }, default: fallback, description: expected })
     return this.checked(
       key,
       fallback,
@@ -118,6 +162,7 @@ export class Reader {
 
   /** Text that is never shown; `valid` says what is wrong with it without repeating it. */
   secret(key: string, valid: (text: string) => string | undefined): Redacted.Redacted<string> | undefined {
+    this.describe(key, { type: "string", description: "a secret: better given by the environment or a mounted file" })
     const value = this.get(key)
     if (value === undefined) return undefined
     const text = Redacted.isRedacted(value) ? Redacted.value(value) : value
@@ -138,6 +183,11 @@ export class Reader {
     }
   }
 }
+
+/** What Effect reads as a duration: a number and a unit. */
+const durationText = "^-?\\d+(\\.\\d+)?\\s+(nanos?|micros?|millis?|seconds?|minutes?|hours?|days?|weeks?)$"
+
+const snakeCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 const show = (value: unknown): string => {
   if (Redacted.isRedacted(value)) return "a redacted value"

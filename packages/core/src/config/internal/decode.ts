@@ -1,8 +1,9 @@
 import type { ObservabilitySettings } from "../ObservabilityConfig.ts"
 import * as Sampler from "../../tracing/sampling/Sampler.ts"
-import { allowOf, areBuckets, viewsOf } from "./metricViews.ts"
+import { allowOf, areBuckets, bucketsShape, viewsOf } from "./metricViews.ts"
 import { limitsOf, propagatorsOf, redactionOf, targetsOf } from "./spanRules.ts"
-import { type Problem, Reader } from "./Reader.ts"
+import { alertingOf, clickHouseOf, consoleOf, datadogOf, logsOf, openTelemetryOf, prometheusOf, sentryOf } from "./backends.ts"
+import { type Problem, Reader, type Shape, Shapes } from "./Reader.ts"
 
 const label = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
 const identifier = /^[a-z_][a-z0-9_]{0,62}$/
@@ -36,9 +37,12 @@ export const connectionProblem = (text: string): string | undefined => {
 }
 
 /** Decodes a whole configuration; where something is wrong the default stands and the problem is reported. */
-export const decode = (input: unknown): { readonly settings: ObservabilitySettings; readonly problems: ReadonlyArray<Problem> } => {
+export const decode = (
+  input: unknown,
+  shapes?: Shapes
+): { readonly settings: ObservabilitySettings; readonly problems: ReadonlyArray<Problem> } => {
   const problems: Array<Problem> = []
-  const root = new Reader(input ?? {}, "", problems)
+  const root = new Reader(input ?? {}, "", problems, shapes)
   const metrics = root.group("metrics")
   const tracing = root.group("tracing")
   const limits = tracing.group("limits")
@@ -68,7 +72,17 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
   const sampleRate = tracing.number("sampleRate", 1, 0, 1)
   const env = root.string("env", "dev")
   const serviceName = tracing.string("serviceName", "unknown_service", /^[^\0]{1,255}$/, "1 to 255 characters")
+  const otelEndpoint = endpointOf(tracing)
+  const sentryDsn = tracing.secret("sentryDsn", (text) => URL.canParse(text) ? undefined : "expected https://key@host/project")
   const settings: ObservabilitySettings = {
+    opentelemetry: openTelemetryOf(root, otelEndpoint),
+    sentry: sentryOf(root, sentryDsn),
+    datadog: datadogOf(root),
+    clickhouse: clickHouseOf(root),
+    prometheus: prometheusOf(root),
+    console: consoleOf(root),
+    alerting: alertingOf(root, problems),
+    logs: logsOf(root),
     enabled: root.boolean("enabled", true),
     env,
     cluster: root.string("cluster", ""),
@@ -98,8 +112,8 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
       sampleRate,
       sampler: samplerOf(tracing, sampleRate),
       spanMetrics: tracing.oneOf("spanMetrics", "entry", ["off", "entry", "all"]),
-      otelEndpoint: endpointOf(tracing),
-      sentryDsn: tracing.secret("sentryDsn", (text) => URL.canParse(text) ? undefined : "expected https://key@host/project"),
+      otelEndpoint,
+      sentryDsn,
       ignoredPaths: tracing.strings("ignoredPaths", ["/metrics", "/health"], /^\//, "a list of paths that begin with /"),
       traceUrl: tracing.string("traceUrl", "", /^$|^https?:\/\/\S*\{trace_id\}\S*$/, "a URL with {trace_id} in it, as https://host/traces/{trace_id}") || undefined,
       limits: limitsOf(limits),
@@ -123,14 +137,30 @@ export const decode = (input: unknown): { readonly settings: ObservabilitySettin
     flushInterval: root.duration("flushInterval", 15),
     shutdownTimeout: root.duration("shutdownTimeout", 5)
   }
+  // Editors find the schema of a file by it.
+  root.get("$schema")
   for (const reader of [root, metrics, tracing, limits, redaction, postgres, common]) reader.close()
   return { settings, problems }
+}
+
+/** What a configuration in a file may hold, as JSON Schema, made of the questions that decoding asks. */
+export const jsonSchema = (): Shape => {
+  const shapes = new Shapes()
+  decode({}, shapes)
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "Configuration of effect-observability",
+    type: "object",
+    properties: { $schema: { type: "string" }, ...shapes.properties },
+    additionalProperties: false
+  }
 }
 
 /** A page has to be read within it, and a minute is the longest usual interval of scrapes. */
 const leastTimeToLive = 60_000
 
 const timeToLiveOf = (metrics: Reader): number | undefined => {
+  metrics.describe("seriesTimeToLive", { anyOf: [{ type: "number", minimum: 60, maximum: 86_400 }, { type: "string" }], description: "a minute or more" })
   if (metrics.get("seriesTimeToLive") === undefined) return undefined
   const millis = metrics.duration("seriesTimeToLive", 3_600)
   if (millis < leastTimeToLive) metrics.wrong("seriesTimeToLive", "must be a minute or more: an idle series is still to be scraped")
@@ -142,6 +172,7 @@ const sharedOf = (metrics: Reader, values: Readonly<Record<string, string>>): Re
   Object.fromEntries(metrics.strings("sharedLabels", [], /^(service|env)$/, "a list of service and env").map((name) => [name, values[name]!]))
 
 const labelsOf = (metrics: Reader): Readonly<Record<string, string>> => {
+  metrics.describe("defaultLabels", { type: "object", propertyNames: { pattern: label.source }, additionalProperties: { type: "string" }, default: {} })
   const given = metrics.get("defaultLabels") ?? {}
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     metrics.wrong("defaultLabels", "expected an object of label names and values")
@@ -158,6 +189,7 @@ const labelsOf = (metrics: Reader): Readonly<Record<string, string>> => {
 }
 
 const bucketsOf = (metrics: Reader): Readonly<Record<string, ReadonlyArray<number>>> => {
+  metrics.describe("buckets", { type: "object", additionalProperties: bucketsShape, default: {} })
   const given = metrics.get("buckets") ?? {}
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     metrics.wrong("buckets", "expected an object of metric names and lists of bounds")
@@ -172,6 +204,7 @@ const bucketsOf = (metrics: Reader): Readonly<Record<string, ReadonlyArray<numbe
 }
 
 const samplerOf = (tracing: Reader, sampleRate: number): Sampler.Sampler => {
+  tracing.describe("sampler", { enum: samplers, default: "parentbased_traceidratio" })
   const value = tracing.get("sampler") ?? "parentbased_traceidratio"
   if (Sampler.isSampler(value)) {
     for (const problem of value.problems) tracing.wrong("sampler", problem)
@@ -184,7 +217,10 @@ const samplerOf = (tracing: Reader, sampleRate: number): Sampler.Sampler => {
   return named ?? Sampler.always
 }
 
+const samplers = ["always_on", "always_off", "traceidratio"].flatMap((name) => [name, `parentbased_${name}`])
+
 const endpointOf = (tracing: Reader): string | undefined => {
+  tracing.describe("otelEndpoint", { type: "string", pattern: "^https?://" })
   const value = tracing.get("otelEndpoint")
   if (value === undefined) return undefined
   if (typeof value === "string" && /^https?:\/\//.test(value) && URL.canParse(value)) return value

@@ -20,6 +20,9 @@ const pairs = (value: string): Record<string, string> =>
     return at < 0 ? [pair, ""] : [pair.slice(0, at).trim(), decoded(pair.slice(at + 1).trim())]
   }))
 
+/** `warn`, `WARN` and `Warn` are one. */
+const level: Parse = (value) => value === "" ? value : value[0]!.toUpperCase() + value.slice(1).toLowerCase()
+
 /** `none` among them means none at all (OpenTelemetry, environment variables). */
 const listOrNone: Parse = (value) => list(value).includes("none") ? [] : list(value)
 
@@ -43,6 +46,32 @@ export const variables: ReadonlyArray<readonly [name: string, path: string, pars
   ["POSTGRES_SPAN_EVENTS_TABLE", "postgres.spanEventsTable", text],
   ["POSTGRES_FLUSH_INTERVAL", "postgres.flushInterval", seconds],
   ["POSTGRES_SEARCHABLE_ATTRIBUTES", "postgres.searchableAttributes", listOrNone],
+  ["SENTRY_ENVIRONMENT", "sentry.environment", text],
+  ["SENTRY_RELEASE", "sentry.release", text],
+  ["DATADOG_ENABLED", "datadog.enabled", boolean],
+  ["DD_AGENT_HOST", "datadog.host", text],
+  ["DD_DOGSTATSD_URL", "datadog.dogstatsd", text],
+  ["DD_TRACE_AGENT_URL", "datadog.traces", text],
+  ["CLICKHOUSE_ENABLED", "clickhouse.enabled", boolean],
+  ["CLICKHOUSE_CONNECTION", "clickhouse.connection", text],
+  ["CLICKHOUSE_DATABASE", "clickhouse.database", text],
+  ["CLICKHOUSE_RETENTION_DAYS", "clickhouse.retentionDays", number],
+  ["CLICKHOUSE_BATCH_SIZE", "clickhouse.batchSize", number],
+  ["CLICKHOUSE_FLUSH_INTERVAL", "clickhouse.flushInterval", seconds],
+  ["CLICKHOUSE_CLUSTER", "clickhouse.cluster", text],
+  ["CLICKHOUSE_ENGINE", "clickhouse.engine", text],
+  ["OPENTELEMETRY_ENABLED", "opentelemetry.enabled", boolean],
+  ["OTEL_EXPORTER_OTLP_PROTOCOL", "opentelemetry.protocol", text],
+  ["OTEL_EXPORTER_OTLP_HEADERS", "opentelemetry.headers", pairs],
+  ["OTEL_EXPORTER_OTLP_COMPRESSION", "opentelemetry.compression", text],
+  ["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "opentelemetry.temporality", (value) => value.toLowerCase()],
+  ["SENTRY_ENABLED", "sentry.enabled", boolean],
+  ["PROMETHEUS_ENABLED", "prometheus.enabled", boolean],
+  ["OBSERVABILITY_CONSOLE", "console.enabled", boolean],
+  ["OBSERVABILITY_LOG_LEVEL", "logs.level", level],
+  ["OBSERVABILITY_LOG_KEEP_LEVEL", "logs.keepLevel", level],
+  ["OBSERVABILITY_ALERTING_ENABLED", "alerting.enabled", boolean],
+  ["OBSERVABILITY_ALERTING_INTERVAL", "alerting.interval", seconds],
   ["OBSERVABILITY_ENABLED", "enabled", boolean],
   ["OBSERVABILITY_METRICS_ENABLED", "metrics.enabled", boolean],
   ["OBSERVABILITY_METRICS_PREFIX", "metrics.prefix", text],

@@ -1,5 +1,5 @@
 import type { MetricAllow, MetricView } from "../../metrics/internal/views.ts"
-import { type Problem, Reader } from "./Reader.ts"
+import { type Problem, Reader, type Shape } from "./Reader.ts"
 
 const pattern = /^(?=.*[a-zA-Z0-9_*])\*?[a-zA-Z0-9_]*\*?$/
 const patterns = "a list of names, each may begin or end with *"
@@ -9,13 +9,17 @@ const labelRule = "must match [a-zA-Z_][a-zA-Z0-9_]*, not start with __ and not 
 
 export const allowOf = (metrics: Reader): MetricAllow => {
   const allow = metrics.group("allow")
-  const list = (key: string) => allow.get(key) === undefined ? undefined : allow.strings(key, [], pattern, patterns)
+  const list = (key: string) => {
+    const found = allow.strings(key, [], pattern, patterns)
+    return allow.get(key) === undefined ? undefined : found
+  }
   const found = { metrics: list("metrics"), labels: list("labels") }
   allow.close()
   return found
 }
 
 export const viewsOf = (metrics: Reader, problems: Array<Problem>): ReadonlyArray<MetricView> => {
+  metrics.describe("views", { type: "array", items: viewShape, default: [] })
   const given = metrics.get("views") ?? []
   if (!Array.isArray(given)) {
     metrics.wrong("views", "expected a list of views")
@@ -59,6 +63,22 @@ const record = (view: Reader, key: string, valid: (value: unknown) => boolean, e
     else if (!valid(value)) view.wrong(at, `expected ${expected}`)
   }
   return Object.fromEntries(entries.filter(([label, value]) => labelName.test(label) && valid(value)))
+}
+
+export const bucketsShape: Shape = { type: "array", items: { type: "number" }, minItems: 1, maxItems: 512, uniqueItems: true }
+
+const viewShape: Shape = {
+  type: "object",
+  required: ["name"],
+  properties: {
+    name: { type: "string", pattern: pattern.source },
+    drop: { type: "boolean", default: false },
+    rename: { type: "string", pattern: metricName.source },
+    labels: { type: "object", additionalProperties: { anyOf: [{ const: false }, { type: "string", pattern: labelName.source }] } },
+    constantLabels: { type: "object", additionalProperties: { type: "string" } },
+    buckets: bucketsShape
+  },
+  additionalProperties: false
 }
 
 /** Bounds of a histogram. */

@@ -47,6 +47,7 @@ export const targetsOf = (tracing: Reader, key: string, fallback: ReadonlyArray<
 }
 
 const rulesOf = (redaction: Reader): ReadonlyArray<RedactionRule> => {
+  redaction.describe("rules", { type: "array", maxItems: 0, description: "functions: in code only" })
   const given = redaction.get("rules") ?? []
   if (Array.isArray(given) && given.every((one) => typeof one === "function")) return given
   redaction.wrong("rules", "expected a list of functions from name and value to true or false; patterns are not taken")
