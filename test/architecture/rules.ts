@@ -39,7 +39,7 @@ export const packages: Readonly<Record<string, PackageRule>> = {
       "@effect-observability/datadog",
       "@effect-observability/clickhouse"
     ],
-    inFolder: { "generate/": ["@grafana/grafana-foundation-sdk"], "cli/": ["@effect/platform-node", "node:"] }
+    inFolder: { "generate/": ["@grafana/grafana-foundation-sdk"], "cli/": ["@effect/platform-node", "node:"], "node/": ["node:"] }
   }
 }
 

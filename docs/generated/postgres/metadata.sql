@@ -99,3 +99,12 @@ insert into "observability"."observability_metric_metadata" (name, type, help, u
 insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_series', 'gauge', 'Series held by the metric store', '', '[]'::jsonb, null, null, null)
   on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
     buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_config_reloads_total', 'counter', 'Number of times other settings were read and put in force while the program ran', '', '[]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_config_reload_failures_total', 'counter', 'Number of times other settings could not be used, so that the former ones stayed in force', '', '[]'::jsonb, null, null, 0)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_config_last_reload_success', 'gauge', '1 when the newest settings are in force, 0 when they could not be used', '', '[]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;

@@ -27,6 +27,8 @@ export { connectionProblem, identifierProblem } from "./config/internal/decode.t
 export { Diagnostics, type DiagnosticsReport } from "./hub/Diagnostics.ts"
 export { Exposition, type Page } from "./hub/Exposition.ts"
 export { type ComponentHealth, type GroupHealth, Health, type HealthAnswer, type HealthCheckOptions, type HealthReport, type HealthStatus } from "./hub/Health.ts"
+export type { ConfigurationState, ReloadReport } from "./hub/Reload.ts"
+export { Succession } from "./hub/internal/Succession.ts"
 export { quietly } from "./hub/quietly.ts"
 export * from "./hub/Telemetry.ts"
 export { layerNoop } from "./hub/TelemetryLive.ts"

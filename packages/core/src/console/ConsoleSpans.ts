@@ -31,7 +31,11 @@ const maxWait = 1_000
  * ```
  */
 export const layer = (options: ConsoleSpansOptions = {}): Layer.Layer<Layer.Success<typeof Telemetry.layer>, CompositionError> =>
-  Layer.effectDiscard(make(options)).pipe(Layer.provideMerge(Telemetry.layer))
+  layerBackend(options).pipe(Layer.provideMerge(Telemetry.layer))
+
+/** The printing alone, on a hub that is there. */
+export const layerBackend = (options: ConsoleSpansOptions = {}): Layer.Layer<never, CompositionError, Telemetry> =>
+  Layer.effectDiscard(make(options))
 
 const make = (options: ConsoleSpansOptions) =>
   Effect.gen(function*() {

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { AlertStatus } from "../alerting/Alert.ts"
 import type { CardinalityReport } from "../metrics/MetricStore.ts"
+import type { ConfigurationState } from "./Reload.ts"
 import { worst } from "./Health.ts"
 import { imbalances } from "./internal/HealthChecks.ts"
 import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
@@ -24,6 +25,8 @@ export interface DiagnosticsReport {
     /** Definitions that could be named better, with the better name. */
     readonly lint: ReadonlyArray<string>
   }
+  /** Which settings are in force, since when, and why newer ones are not. */
+  readonly configuration: ConfigurationState
   readonly sampling: SamplingReport
   /** Spans that have begun and not ended: one that is forgotten shows as an old oldest. */
   readonly openSpans: OpenSpans
@@ -53,6 +56,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
       lint: telemetry.store.lints(),
       cardinality: telemetry.store.cardinality()
     },
+    configuration: telemetry.configuration(),
     sampling: telemetry.sampling(),
     openSpans: telemetry.openSpans(),
     alerts: telemetry.alerts(),

@@ -24,6 +24,7 @@ import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
 import type { Sampler } from "../tracing/sampling/Sampler.ts"
 import type { SpanData } from "../tracing/SpanData.ts"
 import type { Tracer } from "../tracing/Tracer.ts"
+import type { ConfigurationState, ReloadReport } from "./Reload.ts"
 import type { Diagnostics } from "./Diagnostics.ts"
 import type { Health } from "./Health.ts"
 import { layer as live } from "./TelemetryLive.ts"
@@ -204,6 +205,15 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly listensTo: (signal: "errors" | "logs") => boolean
   /** Another sampler from the next trace on; what is held goes on under the former one. Fails when its settings are wrong. */
   readonly setSampler: (sampler: Sampler) => Effect.Effect<void, ConfigurationError>
+  /**
+   * Puts other settings in force, in one step: what is read where it is used, the limits and redaction, the bounds of the store, the queues' policy.
+   * What cannot change while the program runs stays as it is and is named in the report. `Observability.layerConfig` does this for files and signals, and
+   * exchanges backends too.
+   */
+  readonly reload: (settings: ObservabilitySettings) => Effect.Effect<ReloadReport>
+  /** Notes that newer settings could not be used: they are counted, and `Diagnostics` and `Health` say why. The message must hold no secret. */
+  readonly reloadFailed: (message: string) => Effect.Effect<void>
+  readonly configuration: () => ConfigurationState
   /** The books of sampling. */
   readonly sampling: () => SamplingReport
   /** Flushes every backend, side by side, and waits for all of them. */

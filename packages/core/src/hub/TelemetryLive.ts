@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as EffectTracer from "effect/Tracer"
-import { ConfigurationError, ObservabilityConfig } from "../config/ObservabilityConfig.ts"
+import { ConfigurationError, ObservabilityConfig, type ObservabilitySettings } from "../config/ObservabilityConfig.ts"
 import { make as makeStore } from "../metrics/MetricStore.ts"
 import * as Recorder from "../metrics/MetricsRecorder.ts"
 import * as StandardMetrics from "../metrics/StandardMetrics.ts"
@@ -27,6 +27,8 @@ import { HealthChecks } from "./internal/HealthChecks.ts"
 import { housekeeping } from "./internal/housekeeping.ts"
 import { Listeners } from "./internal/Listeners.ts"
 import * as Pipes from "./internal/pipes.ts"
+import { type ConfigurationState, type ReloadReport, transition } from "./Reload.ts"
+import { Succession } from "./internal/Succession.ts"
 import { SelfMetrics } from "./internal/SelfMetrics.ts"
 import { type ComponentReport, CompositionError, type Listener, Telemetry } from "./Telemetry.ts"
 
@@ -48,6 +50,13 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       env: settings.env,
       cluster: settings.cluster
     }
+    let current = settings
+    let state: ConfigurationState = { version: 1, since: clock.currentTimeMillisUnsafe(), reloads: 0, failures: 0, problem: undefined, needsRestart: [] }
+    const hooks = new Set<(settings: ObservabilitySettings) => void>()
+    const onReload = (hook: (settings: ObservabilitySettings) => void) => {
+      hooks.add(hook)
+      return () => void hooks.delete(hook)
+    }
     const monotonicMillis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
     const store = makeStore(
       {
@@ -67,12 +76,12 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     for (const definition of StandardMetrics.all) store.suggest(definition)
     const effectMetrics = new EffectMetrics(store, yield* Effect.context<never>())
     store.onRead(() => {
-      const { enabled, metrics } = settings
+      const { enabled, metrics } = current
       if (enabled && metrics.enabled && metrics.effectMetrics) effectMetrics.refresh()
     })
 
     const listeners = new Listeners((backend, signal) => self.loss(backend, signal, 1, "listener_defect"))
-    const claims = new Map<string, string>()
+    const claims = new Map<string, { readonly owner: string }>()
     let sampler: Sampler | undefined
     const reports = (): ReadonlyArray<ComponentReport> => listeners.all.map(reportOf)
     const self = new SelfMetrics(store, reports, () => {
@@ -86,13 +95,13 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       Effect.acquireRelease(
         Effect.gen(function*() {
           const seen = yield* ObservabilityConfig
-          if (seen !== settings && !sameSettings(seen, settings)) {
+          if (seen !== settings && seen !== current && !sameSettings(seen, settings) && !sameSettings(seen, current)) {
             return yield* new CompositionError({
               message: `backend "${listener.name}" was given other settings than the hub: provide ObservabilityConfig once, outside` +
                 " the composition (backends.pipe(Layer.provide(ObservabilityConfig layer)))"
             })
           }
-          if (listeners.has(listener.name)) {
+          if (listeners.has(listener.name) && (yield* Succession) === 0) {
             return yield* new CompositionError({
               message: `two backends are named "${listener.name}": give one of them another \`name\` in its options`
             })
@@ -101,6 +110,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
         }),
         () =>
           Effect.sync(() => {
+            // A successor has taken its place, and hears of what is still open.
+            if (!listeners.holds(listener)) return
             // The last to listen gets what was held; its own queue drains after this.
             if (listeners.spans.length === 1 && listeners.spans[0] === listener) effectTracer.release()
             if (listener.onError !== undefined) events.sweep(true)
@@ -113,20 +124,21 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
 
     const claim: Telemetry["Service"]["claim"] = (service, owner) =>
       Effect.acquireRelease(
-        Effect.suspend(() => {
+        Effect.flatMap(Succession, (turn) => {
           const holder = claims.get(service)
-          if (holder !== undefined) {
+          if (holder !== undefined && !(turn > 0 && holder.owner === owner)) {
             return Effect.fail(
               new CompositionError({
-                message: `both "${holder}" and "${owner}" provide ${service}: keep one of them, or switch the history of the other off`
+                message: `both "${holder.owner}" and "${owner}" provide ${service}: keep one of them, or switch the history of the other off`
               })
             )
           }
-          claims.set(service, owner)
-          return Effect.void
+          const claim = { owner }
+          claims.set(service, claim)
+          return Effect.succeed(claim)
         }),
-        () => Effect.sync(() => claims.delete(service))
-      )
+        (claim) => Effect.sync(() => void (claims.get(service) === claim && claims.delete(service)))
+      ).pipe(Effect.asVoid)
 
     const flush = Effect.suspend(() =>
       Effect.forEach(
@@ -140,15 +152,15 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const goesOn = () => listeners.size > 0
     const telemetry: Telemetry["Service"] = {
       store,
-      settings: () => settings,
+      settings: () => current,
       resource,
       register,
       claim,
-      exportFrames: Pipes.exportFrames({ store, settings: () => settings, self, budget, goesOn }),
-      exportSpans: Pipes.exportSpans({ settings: () => settings, self, budget, goesOn }),
-      exportErrors: Pipes.exportErrors({ settings: () => settings, self, budget, goesOn }),
-      exportLogs: Pipes.exportLogs({ settings: () => settings, self, budget, goesOn }),
-      exportAlerts: Pipes.exportAlerts({ settings: () => settings, self, budget, goesOn }),
+      exportFrames: Pipes.exportFrames({ store, settings: () => current, self, budget, goesOn, onReload }),
+      exportSpans: Pipes.exportSpans({ settings: () => current, self, budget, goesOn, onReload }),
+      exportErrors: Pipes.exportErrors({ settings: () => current, self, budget, goesOn, onReload }),
+      exportLogs: Pipes.exportLogs({ settings: () => current, self, budget, goesOn, onReload }),
+      exportAlerts: Pipes.exportAlerts({ settings: () => current, self, budget, goesOn, onReload }),
       lineOf: (options) => events.lineOf(options),
       writeLogs: (output) =>
         Effect.acquireRelease(
@@ -180,6 +192,36 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
           return Effect.void
         }),
       sampling: () => effectTracer.report(),
+      reload: (wanted) =>
+        Effect.sync((): ReloadReport => {
+          const { changed, needsRestart, settings } = transition(current, wanted, sameSettings)
+          const now = clock.currentTimeMillisUnsafe()
+          if (changed.some((path) => path.startsWith("tracing.sampl"))) sampler = undefined
+          if (changed.some((path) => path.startsWith("tracing.limits") || path.startsWith("redaction"))) {
+            values = new Values(settings.tracing.limits, compile(settings.redaction))
+          }
+          current = settings
+          if (changed.some((path) => path.startsWith("metrics."))) store.configure(settings.metrics)
+          if (changed.length > 0) for (const hook of hooks) hook(settings)
+          state = {
+            version: state.version + (changed.length > 0 ? 1 : 0),
+            since: changed.length > 0 ? now : state.since,
+            reloads: state.reloads + 1,
+            failures: state.failures,
+            problem: undefined,
+            needsRestart
+          }
+          store.increment(StandardMetrics.ConfigReloads, 1, {})
+          store.setGauge(StandardMetrics.ConfigReloadSuccess, 1, {})
+          return { version: state.version, changed, needsRestart }
+        }),
+      reloadFailed: (message) =>
+        Effect.sync(() => {
+          state = { ...state, failures: state.failures + 1, problem: { message: message.slice(0, 2_000), at: clock.currentTimeMillisUnsafe() } }
+          store.increment(StandardMetrics.ConfigReloadFailures, 1, {})
+          store.setGauge(StandardMetrics.ConfigReloadSuccess, 0, {})
+        }),
+      configuration: () => state,
       flush,
       reports,
       openSpans: () => effectTracer.openSpans(clock.currentTimeNanosUnsafe()),
@@ -201,12 +243,12 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const onEnd: Parameters<typeof Spans.make>[0]["onEnd"] = (span) => {
       for (const listener of listeners.spans) listeners.span(listener, span)
     }
-    const values = new Values(settings.tracing.limits, compile(settings.redaction))
+    let values = new Values(settings.tracing.limits, compile(settings.redaction))
     const effectTracer = Spans.make({
-      active: () => listeners.spans.length > 0 && settings.enabled && settings.tracing.enabled,
-      sampler: () => sampler ?? settings.tracing.sampler,
+      active: () => listeners.spans.length > 0 && current.enabled && current.tracing.enabled,
+      sampler: () => sampler ?? current.tracing.sampler,
       onEnd,
-      measured: () => settings.metrics.enabled ? settings.tracing.spanMetrics : "off",
+      measured: () => current.metrics.enabled ? current.tracing.spanMetrics : "off",
       measure: (operation, kind, failed, nanos) =>
         store.observe(StandardMetrics.SpanDuration, "histogram", Math.max(0, nanos) / 1e9, { operation, kind, status: failed ? "error" : "ok" }),
       values: () => values,
@@ -217,14 +259,14 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     // Those given outside of the hub stay; whoever gives others nearer to the program takes their place (docs/logs.md).
     const loggers = yield* Logger.CurrentLoggers
     const reporters = yield* ErrorReporter.CurrentErrorReporters
-    const events = new Events({ settings: () => settings, values: () => values, listeners, store, clock, loggers })
+    const events = new Events({ settings: () => current, values: () => values, listeners, store, clock, loggers })
     const health = new HealthChecks({
       reports,
       clock,
       scrub: (text) => values.text(text, text.length),
-      oldestAge: () => Math.max(60_000, 4 * settings.flushInterval)
+      oldestAge: () => Math.max(60_000, 4 * current.flushInterval)
     })
-    const tracer = Tracing.make({ flush, rules: () => rulesOf(settings) })
+    const tracer = Tracing.make({ flush, rules: () => rulesOf(current) })
     const recorder = settings.enabled && settings.metrics.enabled ? Recorder.make(store, tracer.withSpan) : Recorder.silent(tracer.withSpan)
     return Context.make(Telemetry, telemetry).pipe(
       Context.add(Recorder.MetricsRecorder, recorder),

@@ -157,6 +157,12 @@ export const AlertOverflow = M.counter("obs_alerts_overflow_total", {
   help: "Series that an alert rule does not watch, because it has too many groups of labels",
   labelNames: ["alertname"]
 })
+export const ConfigReloads = M.counter("obs_config_reloads_total", { help: "Number of times other settings were read and put in force while the program ran" })
+export const ConfigReloadFailures = M.counter("obs_config_reload_failures_total", {
+  help: "Number of times other settings could not be used, so that the former ones stayed in force",
+  alertThreshold: 0
+})
+export const ConfigReloadSuccess = M.gauge("obs_config_last_reload_success", { help: "1 when the newest settings are in force, 0 when they could not be used" })
 export const Series = M.gauge("obs_series", { help: "Series held by the metric store" })
 
 /** All of them (the document's `get_all_metrics`). */
@@ -193,5 +199,8 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   AlertsFiring,
   AlertNotifications,
   AlertOverflow,
-  Series
+  Series,
+  ConfigReloads,
+  ConfigReloadFailures,
+  ConfigReloadSuccess
 ]

@@ -80,7 +80,12 @@ export const defaultPolicy = <A>(): Policy<A> => ({
   count: () => 1
 })
 
+/** What of a policy may change while the queue is at work. */
+export interface Tuning extends Partial<Pick<Policy<never>, "maxItems" | "maxBytes" | "batchSize" | "flushInterval" | "attemptTimeout" | "drainDeadline">> {}
+
 export interface Options {
+  /** Is handed a way to change the policy, and gives one to end that; called once. What a smaller queue cannot hold is dropped as `"resize"`. */
+  readonly onTune?: (tune: (tuning: Tuning) => void) => () => void
   /** Called after each settled batch with the seconds from its first attempt to its end. */
   readonly onSettled?: (seconds: number, items: number) => void
   /** Called whenever items are dropped or rejected, with the ledger's reason. */
@@ -109,6 +114,9 @@ export const make = <A>(
     yield* Effect.forkScoped(quietly(pipe.work), { startImmediately: true })
     // Added after the worker, so that it runs before the worker is interrupted.
     yield* Effect.addFinalizer(() => quietly(pipe.close))
+    const untune = options.onTune?.((tuning) =>
+      pipe.tune(tuning.batchSize === undefined ? tuning : { ...tuning, batchSize: Math.min(tuning.batchSize, largestBatch) }))
+    if (untune !== undefined) yield* Effect.addFinalizer(() => Effect.sync(untune))
     return {
       offerUnsafe: (item) => pipe.offer(item),
       refuseUnsafe: (count, reason) => pipe.refuse(count, reason),

@@ -71,7 +71,7 @@ describe("an alert rule", () => {
 
   it("of a definition is its alertThreshold over the whole metric", () => {
     const rules = StandardMetrics.all.map(AlertRule.ofDefinition).filter((rule) => rule !== undefined)
-    assert.deepStrictEqual(rules.map(({ name }) => name), ["ObsMetricsProcessingSecondsHigh", "ObsDroppedMetricsTotalHigh"])
+    assert.deepStrictEqual(rules.map(({ name }) => name), ["ObsMetricsProcessingSecondsHigh", "ObsDroppedMetricsTotalHigh", "ObsConfigReloadFailuresTotalHigh"])
     const gauge = MetricDefinition.gauge("queue_depth", { help: "Jobs waiting", labelNames: ["queue"], alertThreshold: 7 })
     assert.deepStrictEqual(AlertRule.ofDefinition(gauge)?.condition, {
       kind: "threshold", figure: { of: "last" }, comparison: ">", threshold: 7, clear: undefined

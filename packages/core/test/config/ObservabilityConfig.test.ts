@@ -17,6 +17,14 @@ const withEnv = (env: Record<string, string>, input?: ObservabilityInput) =>
 describe("defaults", () => {
   it("are the document's, with the decided deviations", () => {
     assert.deepStrictEqual(JSON.parse(JSON.stringify(defaults)), {
+      opentelemetry: { enabled: false, headers: {}, compression: "none", traces: true, metrics: true, logs: true, temporality: "cumulative", sampleRatio: 1 },
+      sentry: { enabled: false, tags: {}, traces: "spans", logs: false, sampleRatio: 1 },
+      datadog: { enabled: false, tags: {}, distributions: "values", sampleRatio: 1 },
+      clickhouse: { enabled: false, logs: false, errors: true, compression: "zstd", distributed: false, sampleRatio: 1 },
+      prometheus: { processMetrics: false, createdTimestamps: false },
+      console: { enabled: false, sampleRatio: 1 },
+      alerting: { enabled: true, interval: 15_000, rules: [] },
+      logs: { level: "All", keepLevel: "All" },
       enabled: true,
       env: "dev",
       cluster: "",
@@ -120,7 +128,7 @@ describe("from code", () => {
       flushInterval: -1,
       batchSize: 0,
       bachSize: 5,
-      request_timeout: 3
+      request_tmeout: 3
     })
     for (const expected of [
       /^env: expected text, got 5$/,
@@ -141,7 +149,7 @@ describe("from code", () => {
       /^flushInterval: expected seconds above 0/,
       /^batchSize: expected a whole number from 1/,
       /^bachSize: unknown; did you mean batchSize\?$/,
-      /^request_timeout: unknown; did you mean requestTimeout\?$/
+      /^request_tmeout: unknown; did you mean requestTimeout\?$/
     ]) {
       assert.isTrue(found.some((line) => expected.test(line)), `${expected} in\n${found.join("\n")}`)
     }

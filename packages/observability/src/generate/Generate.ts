@@ -1,4 +1,4 @@
-import { type AlertRule, identifierProblem, type MetricDefinition, NamingConventions, StandardMetrics } from "@effect-observability/core"
+import { type AlertRule, identifierProblem, type MetricDefinition, NamingConventions, ObservabilityConfig, StandardMetrics } from "@effect-observability/core"
 import { GenerateError } from "./GenerateError.ts"
 import { metadataSql, reference, runbook } from "./internal/documents.ts"
 import { areasOf } from "./internal/panels.ts"
@@ -62,6 +62,7 @@ export const files = (options: GenerateOptions = {}): ReadonlyArray<GeneratedFil
     { path: "prometheus/alerts.yml", content: alertFile(rules, words, runbooks) },
     { path: "prometheus/figures.yml", content: recordingFile(words) },
     { path: "prometheus/standard-names.yml", content: NamingConventions.recordingRules("standard", { prefix }) },
+    { path: "observability.schema.json", content: json(ObservabilityConfig.jsonSchema) },
     { path: "metrics.md", content: reference(words, areasOf(words.definitions.values())) },
     { path: "postgres/metadata.sql", content: metadataSql(words, schema, metadataTable) },
     ...rules.flatMap((rule) => [

@@ -3,6 +3,7 @@ import type * as Clock from "effect/Clock"
 import type * as ErrorReporter from "effect/ErrorReporter"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import type * as EffectTracer from "effect/Tracer"
 import type { ObservabilitySettings } from "../../config/ObservabilityConfig.ts"
@@ -118,6 +119,7 @@ export class Events {
 
   /** The only logger of the program: it passes every line on. */
   readonly logger: Logger.Logger<unknown, void> = Logger.make((options) => {
+    if (!reaches(options.logLevel, this.hub.settings().logs.level)) return
     const entry = new Entry(this, options)
     try {
       if (this.output === undefined) entry.write()
@@ -148,7 +150,7 @@ export class Events {
       const { options } = entry
       if (!settings().enabled) return
       spanEvent(options, clock)
-      if (options.fiber.getRef(OwnWork)) return
+      if (options.fiber.getRef(OwnWork) || !reaches(options.logLevel, settings().logs.keepLevel)) return
       if (listeners.errors.length > 0) this.recent.add(keyOf(options.fiber), entry.data())
       if (listeners.logs.length > 0) listeners.log(entry.data())
     } catch {
@@ -189,6 +191,8 @@ export class Events {
     this.hub.store.increment(StandardMetrics.Errors, 1, { class: errorClass, level, error_type: errorType })
   }
 }
+
+const reaches = (level: LogLevel.LogLevel, least: LogLevel.LogLevel): boolean => least === "All" || LogLevel.isGreaterThanOrEqualTo(level, least)
 
 /** One line for as long as the call that logs it. */
 class Entry implements LogEntry {

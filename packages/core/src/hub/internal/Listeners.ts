@@ -28,12 +28,19 @@ export class Listeners {
     return this.byName.has(name)
   }
 
+  /** Whether it is this one, and not a successor of its name, that listens. */
+  holds(listener: Listener): boolean {
+    return this.byName.get(listener.name) === listener
+  }
+
+  /** Takes the place of a former one of its name in the same step: nothing passes between them, and nothing reaches both. */
   add(listener: Listener): void {
     this.byName.set(listener.name, listener)
     this.sort()
   }
 
   remove(listener: Listener): void {
+    if (!this.holds(listener)) return
     this.byName.delete(listener.name)
     this.sort()
   }

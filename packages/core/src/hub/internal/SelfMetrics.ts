@@ -53,7 +53,9 @@ export class SelfMetrics {
 
   /** Brings a counter up to a total kept elsewhere. */
   private rise(metric: MetricDefinition, key: string, total: number, labels: Readonly<Record<string, string>>): void {
-    const before = this.seen.get(key) ?? 0
+    let before = this.seen.get(key) ?? 0
+    // A backend that took another's place has books of its own.
+    if (total < before) this.seen.set(key, before = 0)
     if (total > before) {
       this.store.increment(metric, total - before, labels)
       this.seen.set(key, total)

@@ -13,6 +13,7 @@ import type { Exporter } from "../../pipe/Exporter.ts"
 import { weighSpan } from "../../tracing/internal/weigh.ts"
 import { quietly } from "../quietly.ts"
 import type { Signal, Telemetry } from "../Telemetry.ts"
+import { Succession } from "./Succession.ts"
 import { selecting } from "./selecting.ts"
 import type { SelfMetrics } from "./SelfMetrics.ts"
 
@@ -20,6 +21,8 @@ interface Hub {
   readonly settings: () => ObservabilitySettings
   readonly self: SelfMetrics
   readonly budget: ShutdownBudget
+  /** Called with every new settings; gives the way to stop it. */
+  readonly onReload: (hook: (settings: ObservabilitySettings) => void) => () => void
   /** Whether the program goes on without the backend that closes. */
   readonly goesOn: () => boolean
 }
@@ -39,6 +42,7 @@ export class ShutdownBudget {
     this.began.delete(backend)
   }
 
+  /** `backend` tells a backend and its successor apart. */
   remaining(backend: string, whole: number): number {
     const now = this.now()
     const began = this.began.get(backend) ?? now
@@ -51,13 +55,17 @@ export class ShutdownBudget {
 const maxFrames = 512
 const maxFrameBytes = 32 * 1024 * 1024
 
-export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry["Service"]["exportFrames"] => (options) =>
-  Effect.gen(function*() {
+export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry["Service"]["exportFrames"] => {
+  /** By name: how a running pipe of frames takes its last one. */
+  const ends = new Map<string, () => void>()
+  return (options) => Effect.gen(function*() {
     const { self, store } = hub
     const settings = hub.settings()
     const clock = yield* Clock.Clock
     const { interval, name } = options
-    hub.budget.open(name)
+    const turn = yield* Succession
+    const key = `${name} ${turn}`
+    hub.budget.open(key)
     const processor = yield* BatchProcessor.make<MetricFrame>(
       options.exporter,
       {
@@ -78,12 +86,19 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
         onSettled: (seconds) => self.settled(name, seconds),
         onLoss: (count, reason) => self.loss(name, "metrics", count, reason),
         endReason: () => endReason(hub),
-        drainBudget: () => hub.budget.remaining(name, hub.settings().shutdownTimeout)
+        drainBudget: () => hub.budget.remaining(key, hub.settings().shutdownTimeout),
+        onTune: tuning(hub, options.policy, (now) => ({ attemptTimeout: now.requestTimeout, drainDeadline: now.shutdownTimeout }))
       }
     )
+    // What was recorded up to here is the former one's, what comes after is ours.
+    if (turn > 0) ends.get(name)?.()
     const reader = store.frames()
     let start = clock.currentTimeMillisUnsafe()
+    // A new reader begins with all there ever was: the former one, or the time in which there was none, has had that.
+    if (turn > 0) reader.take(start, start)
+    let ended = false
     const take = (end: number) => {
+      if (ended) return
       store.refresh()
       self.refresh()
       if (store.size > 0) processor.offerUnsafe(reader.take(Math.min(start, end), end))
@@ -91,7 +106,14 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
     }
     const takeNow = Effect.sync(() => take(clock.currentTimeMillisUnsafe()))
     // Runs before the processor's own finalizer: the last frame is part of its drain.
-    yield* Effect.addFinalizer(() => Effect.andThen(takeNow, Effect.sync(() => reader.close())))
+    const end = () => {
+      take(clock.currentTimeMillisUnsafe())
+      if (!ended) reader.close()
+      ended = true
+      if (ends.get(name) === end) ends.delete(name)
+    }
+    ends.set(name, end)
+    yield* Effect.addFinalizer(() => Effect.sync(end))
     const tick = Effect.suspend(() => {
       const now = clock.currentTimeMillisUnsafe()
       return Effect.sleep(interval - (now % interval))
@@ -109,6 +131,7 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
     yield* Effect.forkScoped(quietly(Effect.forever(tick)))
     return { ...processor, flush: quietly(Effect.andThen(takeNow, processor.flush)) }
   })
+}
 
 export const exportSpans = (hub: Hub): Telemetry["Service"]["exportSpans"] => (options) =>
   Effect.map(
@@ -142,8 +165,9 @@ const exportItems = <A>(
   options: { readonly name: string; readonly exporter: Exporter<A>; readonly policy?: Partial<Policy<A>> },
   defaults: Partial<Policy<A>>
 ): Effect.Effect<BatchProcessor.BatchProcessor<A>, never, Scope.Scope> =>
-  Effect.suspend(() => {
+  Effect.flatMap(Succession, (turn) => {
     const settings = hub.settings()
+    const key = `${options.name} ${turn}`
     return BatchProcessor.make<A>(
       options.exporter,
       {
@@ -159,9 +183,21 @@ const exportItems = <A>(
         onSettled: (seconds) => hub.self.settled(options.name, seconds),
         onLoss: (count, reason) => hub.self.loss(options.name, signal, count, reason),
         endReason: () => endReason(hub),
-        drainBudget: () => hub.budget.remaining(options.name, hub.settings().shutdownTimeout)
+        drainBudget: () => hub.budget.remaining(key, hub.settings().shutdownTimeout),
+        onTune: tuning(hub, { ...defaults, ...options.policy }, (now) => ({
+          batchSize: now.batchSize, flushInterval: now.flushInterval, attemptTimeout: now.requestTimeout, drainDeadline: now.shutdownTimeout
+        }))
       }
     )
+  })
+
+/** Follows the settings in what the backend did not say itself. */
+const tuning = <A>(hub: Hub, own: Partial<Policy<A>> | undefined, of: (settings: ObservabilitySettings) => BatchProcessor.Tuning) =>
+(tune: (tuning: BatchProcessor.Tuning) => void): (() => void) =>
+  hub.onReload((settings) => {
+    const wanted: Record<string, unknown> = { ...of(settings) }
+    for (const key of Object.keys(own ?? {})) delete wanted[key]
+    tune(wanted)
   })
 
 const endReason = (hub: Hub): string => hub.goesOn() ? "backend_removed" : "shutdown"

@@ -27,16 +27,18 @@ const maxProblems = 100
 
 /** Which metrics there are, by name and by definition, and what is wrong with those that are not. */
 export abstract class Catalogue {
-  protected readonly settings: StoreSettings
-  private readonly views: Views
+  protected settings: StoreSettings
+  private views: Views
   /** By the name that recorders use. */
   private readonly bySource = new Map<string, Family>()
   /** By the name that readers see. */
   private readonly byName = new Map<string, Family>()
   // Weak: a program may make a definition per call.
-  private readonly byDefinition = new WeakMap<MetricDefinition, Family>()
+  private byDefinition = new WeakMap<MetricDefinition, Family>()
   /** Definitions that are of no use, with the reason that records into them are counted under. */
-  private readonly useless = new WeakMap<MetricDefinition, string>()
+  private useless = new WeakMap<MetricDefinition, string>()
+  /** Families that the allowlist took out after they had begun: their values stand still until it lets them in again. */
+  private readonly parked = new Map<string, Family>()
   private readonly declared = new Set<(family: MetricFamily) => void>()
   private readonly suggested = new Map<string, MetricDefinition>()
   private readonly wrong = new Set<string>()
@@ -44,12 +46,28 @@ export abstract class Catalogue {
 
   constructor(settings: StoreSettings) {
     this.settings = settings
-    this.views = new Views(
-      settings.allow ?? { metrics: undefined, labels: undefined },
-      settings.views ?? [],
-      settings.buckets,
-      settings.highCardinalityLabels ?? []
-    )
+    this.views = viewsOf(settings)
+  }
+
+  /**
+   * Other bounds, allowlist and default labels from now on. A metric that is no longer allowed stands still (handles taken before go on); what
+   * labels are kept, and how many series a metric's own definition allows, is settled when it is declared.
+   */
+  configure(changes: Pick<StoreSettings, "maxSeriesPerMetric" | "maxSeries" | "allow" | "highCardinalityLabels" | "defaultLabels">): void {
+    this.settings = { ...this.settings, ...changes }
+    this.views = viewsOf(this.settings)
+    this.useless = new WeakMap()
+    this.byDefinition = new WeakMap()
+    for (const [name, family] of [...this.bySource, ...this.parked]) {
+      if (this.views.admits(name)) {
+        this.bySource.set(name, family)
+        this.parked.delete(name)
+      } else {
+        this.bySource.delete(name)
+        this.parked.set(name, family)
+      }
+      family.maxSeries = family.source.maxSeries ?? changes.maxSeriesPerMetric
+    }
   }
 
   /** Counts a record that could not be kept as given. */
@@ -274,6 +292,9 @@ export abstract class Catalogue {
     return this.bySource.get(metric)
   }
 }
+
+const viewsOf = (settings: StoreSettings): Views =>
+  new Views(settings.allow ?? { metrics: undefined, labels: undefined }, settings.views ?? [], settings.buckets, settings.highCardinalityLabels ?? [])
 
 /** From untyped code anything may come, a revoked proxy too. */
 export const isDefinition = (metric: unknown): metric is MetricDefinition => {

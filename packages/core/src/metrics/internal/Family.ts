@@ -30,7 +30,7 @@ export class Family implements MetricFamily, Owner {
   source: MetricDefinition
   /** What records may go in; `undefined` when the values come from elsewhere and records into it would mix with them. */
   readonly accepts: MetricType | undefined
-  readonly maxSeries: number
+  maxSeries: number
   readonly exemplars: boolean
   /** Whether records are added up to a total that only rises. */
   readonly rises: boolean

@@ -25,7 +25,7 @@ export class Buffer<A> {
   private order = 0
   private stamp = 0
   private sinceStamp = 0
-  private readonly policy: Policy<A>
+  private policy: Policy<A>
   private readonly ledger: Ledger
   private readonly now: () => number
   private readonly onEvict: (count: number, reason: string) => void
@@ -35,6 +35,12 @@ export class Buffer<A> {
     this.ledger = ledger
     this.now = now
     this.onEvict = onEvict
+  }
+
+  /** Another policy; the oldest give way as far as it holds less. */
+  resize(policy: Policy<A>): void {
+    this.policy = policy
+    while (this.length > 0 && this.overfull) this.evict(this.shift(), "resize")
   }
 
   get length(): number {

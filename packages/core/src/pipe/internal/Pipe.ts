@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import type { Options, Policy, ProcessorStatus } from "../BatchProcessor.ts"
+import type { Options, Policy, ProcessorStatus, Tuning } from "../BatchProcessor.ts"
 import { type Attempt, type Exporter, ExportError, type ExportOutcome, unavailable } from "../Exporter.ts"
 import { Ledger } from "../Ledger.ts"
 import { Buffer, type Entry } from "./Buffer.ts"
@@ -16,19 +16,27 @@ import { Signal } from "./Signal.ts"
 /** Crashes of an exporter on one batch before the batch is given up. */
 const maxDefects = 3
 
+const millisOf = <A>(policy: Policy<A>) => ({
+  flushInterval: Duration.toMillis(policy.flushInterval),
+  attemptTimeout: Duration.toMillis(policy.attemptTimeout),
+  backoff: Duration.toMillis(policy.backoff),
+  maxBackoff: Duration.toMillis(policy.maxBackoff),
+  drainDeadline: Duration.toMillis(policy.drainDeadline)
+})
+
 type Batch<A> = ReadonlyArray<Entry<A>>
 
 /** The moving parts of a `BatchProcessor`. */
 export class Pipe<in out A> {
   readonly ledger = new Ledger()
   private readonly exporter: Exporter<A>
-  private readonly policy: Policy<A>
+  private policy: Policy<A>
   private readonly options: Options
   private readonly clock: Clock.Clock
   private readonly buffer: Buffer<A>
   private readonly bell = new Signal()
   private readonly finished = Deferred.makeUnsafe<void>()
-  private readonly millis: { readonly [K in "flushInterval" | "attemptTimeout" | "backoff" | "maxBackoff" | "drainDeadline"]: number }
+  private millis: { readonly [K in "flushInterval" | "attemptTimeout" | "backoff" | "maxBackoff" | "drainDeadline"]: number }
   private flushers: Array<{ readonly target: number; readonly done: Deferred.Deferred<void> }> = []
   private current: { readonly attempt: Attempt; batch: Batch<A>; readonly stop: () => void } | undefined
   private sending: ReadonlyArray<Batch<A>> = []
@@ -43,14 +51,16 @@ export class Pipe<in out A> {
     this.policy = policy
     this.options = options
     this.clock = clock
-    this.millis = {
-      flushInterval: Duration.toMillis(policy.flushInterval),
-      attemptTimeout: Duration.toMillis(policy.attemptTimeout),
-      backoff: Duration.toMillis(policy.backoff),
-      maxBackoff: Duration.toMillis(policy.maxBackoff),
-      drainDeadline: Duration.toMillis(policy.drainDeadline)
-    }
+    this.millis = millisOf(policy)
     this.buffer = new Buffer(policy, this.ledger, () => this.now(), (count, reason) => this.tellLoss(count, reason))
+  }
+
+  /** Another policy from the next batch on; what the queue can no longer hold is dropped. */
+  tune(tuning: Tuning): void {
+    this.policy = { ...this.policy, ...tuning }
+    this.millis = millisOf(this.policy)
+    this.buffer.resize(this.policy)
+    this.bell.ring()
   }
 
   private now(): number {
