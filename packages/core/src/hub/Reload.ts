@@ -1,4 +1,3 @@
-import type { Problem } from "../config/internal/Reader.ts"
 import type { ObservabilitySettings } from "../config/ObservabilityConfig.ts"
 
 /** What became of new settings. */
@@ -68,7 +67,3 @@ export const transition = (
   }
   return { settings: walk("", before as unknown as Fields, wanted as unknown as Fields) as unknown as ObservabilitySettings, changed, needsRestart }
 }
-
-/** The problems of a configuration in one line. */
-export const summary = (problems: ReadonlyArray<Problem>): string =>
-  problems.slice(0, 5).map(({ message, path }) => `${path}: ${message}`).join("; ") + (problems.length > 5 ? `; and ${problems.length - 5} more` : "")
