@@ -1,5 +1,5 @@
-import { ErrorHistory, HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
-import type { BatchProcessor, ComponentReport, CompositionError, ErrorData, MetricFrame, SpanData } from "@effect-observability/core"
+import { AlertHistory, ErrorHistory, HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
+import type { AlertEvent, BatchProcessor, ComponentReport, CompositionError, ErrorData, MetricFrame, SpanData } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -8,11 +8,13 @@ import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import * as EmbeddedServer from "./embedded/EmbeddedServer.ts"
 import { Live, make as makeLive } from "./Live.ts"
+import * as Coordinator from "./internal/coordinator.ts"
 import { repairs } from "./internal/json.ts"
 import * as Lane from "./internal/Lane.ts"
 import * as Session from "./internal/session.ts"
 import * as Store from "./internal/Store.ts"
 import { type PostgresConfig, PostgresConfigError, type PostgresOptions, resolve } from "./PostgresConfig.ts"
+import * as Alerts from "./PostgresAlerts.ts"
 import * as Errors from "./PostgresErrors.ts"
 import * as History from "./PostgresHistory.ts"
 import * as Metrics from "./PostgresMetrics.ts"
@@ -24,7 +26,7 @@ export { Live } from "./Live.ts"
 export { PostgresConfigError, type PostgresOptions } from "./PostgresConfig.ts"
 export { Storage } from "./Storage.ts"
 
-type Services = MetricsHistory | TraceHistory | ErrorHistory | Storage | Live
+type Services = MetricsHistory | TraceHistory | ErrorHistory | AlertHistory | Storage | Live
 /** What a backend gives beside the recording: nothing when its history is switched off. */
 type Gives<O extends PostgresOptions> = O extends { readonly history: false } ? never : Services
 
@@ -83,10 +85,11 @@ const make = (options: PostgresOptions) =>
       yield* telemetry.claim("MetricsHistory", config.name)
       yield* telemetry.claim("TraceHistory", config.name)
       yield* telemetry.claim("ErrorHistory", config.name)
+      yield* telemetry.claim("AlertHistory", config.name)
     }
     const store = yield* Store.make(config, settings.requestTimeout)
     const producer = randomUUID()
-    const lane = (signal: "metrics" | "spans" | "errors") => Lane.make(store, { signal, producer, epoch: 1, resource: telemetry.resource })
+    const lane = (signal: "metrics" | "spans" | "errors" | "alerts") => Lane.make(store, { signal, producer, epoch: 1, resource: telemetry.resource })
 
     const frames = settings.metrics.enabled
       ? yield* telemetry.exportFrames({
@@ -122,6 +125,14 @@ const make = (options: PostgresOptions) =>
       policy: { maxAttempts: Infinity, maxBackoff, batchSize: 100, flushInterval: config.flushInterval }
     })
 
+    const alerts = yield* telemetry.exportAlerts({
+      name: config.name,
+      exporter: Alerts.make({ names: config.names, lane: yield* lane("alerts"), retentionDays: config.retentionDays }),
+      policy: { maxAttempts: Infinity, maxBackoff, batchSize: 100 }
+    })
+    // A lock of a session is nobody's behind a transaction pooler: each process then alerts for itself.
+    const coordinator = config.target.prepare ? yield* Coordinator.make(store, { producer, resource: telemetry.resource }) : undefined
+
     const worker = spans === undefined || !config.packing ? undefined : yield* SpanWorker.start(store, config.searchable)
 
     yield* telemetry.register({
@@ -129,8 +140,10 @@ const make = (options: PostgresOptions) =>
       kind: "postgres",
       ...(spans === undefined ? {} : { onSpan: (span: SpanData) => void spans.offerUnsafe(span) }),
       onError: (error) => void errors.offerUnsafe(error),
-      flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void, errors.flush], { concurrency: 3, discard: true }),
-      report: () => report(config, store, { frames, spans, errors }, worker)
+      onAlert: (event) => void alerts.offerUnsafe(event),
+      ...(coordinator === undefined ? {} : { coordinator }),
+      flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void, errors.flush, alerts.flush], { concurrency: 4, discard: true }),
+      report: () => report(config, store, { frames, spans, errors, alerts }, worker)
     })
     return config.history ? yield* history(config, store) : nothing
   })
@@ -149,6 +162,7 @@ const history = (config: PostgresConfig, store: Store.Store): Effect.Effect<Cont
     return Context.make(MetricsHistory, quietMetrics(History.metrics(options))).pipe(
       Context.add(TraceHistory, quietTraces(History.traces({ ...options, writer: store.withSession, live }))),
       Context.add(ErrorHistory, quietErrors(History.errors(options))),
+      Context.add(AlertHistory, quietAlerts(History.alerts(options))),
       Context.add(Storage, quietStorage(makeStorage(store))),
       Context.add(Live, live)
     )
@@ -160,7 +174,8 @@ const downAfter = 60_000
 const report = (
   config: PostgresConfig,
   store: Store.Store,
-  { errors, frames, spans }: {
+  { alerts, errors, frames, spans }: {
+    readonly alerts: BatchProcessor.BatchProcessor<AlertEvent>
     readonly frames: BatchProcessor.BatchProcessor<MetricFrame> | undefined
     readonly spans: BatchProcessor.BatchProcessor<SpanData> | undefined
     readonly errors: BatchProcessor.BatchProcessor<ErrorData>
@@ -169,7 +184,7 @@ const report = (
 ): ComponentReport => {
   const { problem: storeProblem, ready } = store.state()
   const problem = storeProblem ?? worker?.problem()
-  const pipes = [{ signal: "metrics" as const, processor: frames }, { signal: "spans" as const, processor: spans }, { signal: "errors" as const, processor: errors }]
+  const pipes = [{ signal: "metrics" as const, processor: frames }, { signal: "spans" as const, processor: spans }, { signal: "errors" as const, processor: errors }, { signal: "alerts" as const, processor: alerts }]
     .flatMap(({ processor, signal }) => (processor === undefined ? [] : [{ signal, processor, status: processor.status() }]))
   const failing = pipes.filter(({ status }) => status.failures > 0)
   const oldest = Math.max(0, ...failing.map(({ status }) => status.oldestAgeMillis))
@@ -227,6 +242,8 @@ const quietErrors = (history: ErrorHistory["Service"]): ErrorHistory["Service"] 
   errorGroups: (query) => quietly(history.errorGroups(query))
 })
 
+const quietAlerts = (history: AlertHistory["Service"]): AlertHistory["Service"] => ({ searchAlerts: (query) => quietly(history.searchAlerts(query)) })
+
 const quietStorage = (storage: Storage["Service"]): Storage["Service"] => ({
   report: quietly(storage.report),
   deleteMetrics: (of) => quietly(storage.deleteMetrics(of))
@@ -249,6 +266,7 @@ const switchedOff: Context.Context<Services> = Context.make(MetricsHistory, { ge
     deleteTraces: () => off
   }),
   Context.add(ErrorHistory, { getError: () => off, searchErrors: () => off, errorGroups: () => off }),
+  Context.add(AlertHistory, { searchAlerts: () => off }),
   Context.add(Storage, { report: off, deleteMetrics: () => off }),
   Context.add(Live, { changes: Stream.empty })
 )

@@ -175,7 +175,7 @@ const layers = (retentionDays: number, given: RetentionOptions): Retention => {
     table === "rollup_minute" ? minute : table === "rollup_hour" ? hour : table === "rollup_day" ? day : spanTables.has(table) ? retentionDays : raw
 }
 
-const spanTables: ReadonlySet<Partitioned> = new Set<Partitioned>(["trace_part", "trace_pack", "span_pack", "error_event"])
+const spanTables: ReadonlySet<Partitioned> = new Set<Partitioned>(["trace_part", "trace_pack", "span_pack", "error_event", "alert_event"])
 
 const checkRetention = (retentionDays: number, given: RetentionOptions) =>
   Effect.gen(function*() {

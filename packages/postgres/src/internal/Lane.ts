@@ -49,7 +49,7 @@ export const fence = (t: Sql): string =>
 export const make = (
   store: Store,
   options: {
-    readonly signal: "metrics" | "spans" | "errors"
+    readonly signal: "metrics" | "spans" | "errors" | "alerts"
     /** A uuid, new for every start of the process. */
     readonly producer: string
     readonly epoch: number

@@ -5,7 +5,8 @@ export const tables = [
   "migration", "settings", "resource", "family", "series", "lane", "lane_series",
   "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part",
   "metric_segment", "metric_pack", "metric_pack_hour", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "exemplar",
-  "trace_pack", "span_pack", "searchable", "metric_row", "shape", "exponential", "exponential_pack", "error_event"
+  "trace_pack", "span_pack", "searchable", "metric_row", "shape", "exponential", "exponential_pack", "error_event",
+  "alert_event", "alert_member", "alert_leader"
 ] as const
 export type Table = (typeof tables)[number]
 
@@ -24,6 +25,7 @@ export const partitionedBy = {
   trace_pack: "day",
   span_pack: "day",
   error_event: "day",
+  alert_event: "day",
   rollup_minute: "month",
   rollup_hour: "year",
   rollup_day: "year"
@@ -54,12 +56,17 @@ export interface Sql extends Record<Table | (typeof readers)[number], string> {
   readonly histograms_range: string
   /** The view of the errors. */
   readonly errors: string
+  /** The view of when alerts began and ended. */
+  readonly alerts: string
   readonly spans_range: string
   readonly span_events_range: string
 }
 
 /** Users see the errors under this name. */
 export const errorsView = "observability_errors"
+
+/** Users see events of alerts under this name. */
+export const alertsView = "observability_alerts"
 
 export const sqlNames = (names: Names): Sql => {
   const qualified = (name: string) => `"${names.schema}"."${name}"`
@@ -79,6 +86,7 @@ export const sqlNames = (names: Names): Sql => {
     axis: qualified("obs_axis"),
     metrics_range: qualified("metrics_range"),
     errors: qualified(errorsView),
+    alerts: qualified(alertsView),
     histograms_range: qualified("histograms_range"),
     spans_range: qualified("spans_range"),
     span_events_range: qualified("span_events_range")

@@ -12,6 +12,7 @@ import * as Queries from "./0004_queries.ts"
 import * as HotSpans from "./0005_hot_spans.ts"
 import * as Exponential from "./0006_exponential.ts"
 import * as Errors from "./0007_errors.ts"
+import * as Alerts from "./0008_alerts.ts"
 
 interface Migration {
   readonly version: number
@@ -22,7 +23,7 @@ interface Migration {
 /** Forward only; what is released is never edited, only followed. */
 const migrations: ReadonlyArray<Migration> = [
   { version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }, { version: 4, ...Queries }, { version: 5, ...HotSpans },
-  { version: 6, ...Exponential }, { version: 7, ...Errors }
+  { version: 6, ...Exponential }, { version: 7, ...Errors }, { version: 8, ...Alerts }
 ]
 
 /** The schema holds something this version cannot use; the message says what to do. */
