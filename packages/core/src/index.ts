@@ -66,6 +66,7 @@ export { AlertCoordinationError, type AlertCoordinator, type AlertNews } from ".
 export * as AlertRule from "./alerting/AlertRule.ts"
 export { Alerts, type AlertsOptions } from "./alerting/Alerts.ts"
 export * as AnomalyRule from "./alerting/AnomalyRule.ts"
+export * as AlertHealth from "./alerting/AlertHealth.ts"
 export * as AlertSinks from "./alerting/sinks.ts"
 export { type Silence, SilenceError, type SilenceInput } from "./alerting/Silence.ts"
 

@@ -194,8 +194,8 @@ layer(Database.layer, { excludeTestServices: true })("backend", (it) => {
         Effect.map(Telemetry, (telemetry) => telemetry.reports()[0]!.signals.map((signal) => signal.signal)).pipe(
           Effect.provide(Layer.fresh(Postgres.layer({ connection: url, schema })).pipe(Layer.provide(withSettings(input))), { local: true })
         )
-      assert.deepStrictEqual(yield* signals({ metrics: { enabled: false } }), ["spans", "errors"])
-      assert.deepStrictEqual(yield* signals({ tracing: { enabled: false } }), ["metrics", "errors"])
+      assert.deepStrictEqual(yield* signals({ metrics: { enabled: false } }), ["spans", "errors", "alerts"])
+      assert.deepStrictEqual(yield* signals({ tracing: { enabled: false } }), ["metrics", "errors", "alerts"])
     }))
 
   it.effect("two stores side by side: one answers for the history, both are written", () =>

@@ -1,5 +1,5 @@
 import {
-  AlertHistory, AlertRule, Alerts, AlertSinks, Diagnostics, Exporter, Ledger, Memory, MemoryHistory, MetricDefinition, MetricsRecorder, StandardMetrics, Telemetry
+  AlertHealth, AlertHistory, AlertRule, Alerts, AlertSinks, Diagnostics, Exporter, Health, Ledger, Memory, MemoryHistory, MetricDefinition, MetricsRecorder, StandardMetrics, Telemetry
 } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -57,6 +57,20 @@ describe("Alerts", () => {
       yield* balanced
     }).pipe(Effect.provide(composed({ rules: [Deep], sinks: [sink] })))
   })
+
+  it.effect("a rule may stand in the health report, in the group slo", () =>
+    Effect.gen(function*() {
+      const metrics = yield* MetricsRecorder
+      const health = yield* Health
+      yield* metrics.setGauge(Depth, 1, { queue: "mail" })
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual((yield* health.check).groups["slo"]?.status, "up")
+      yield* metrics.setGauge(Depth, 11, { queue: "mail" })
+      yield* TestClock.adjust("1 minute")
+      const report = yield* health.check
+      assert.deepStrictEqual([report.groups["slo"]?.status, report.ready], ["degraded", true])
+      yield* balanced
+    }).pipe(Effect.provide(AlertHealth.layer(["QueueDeep"]).pipe(Layer.provideMerge(composed({ rules: [Deep], sinks: [recording()] }))))))
 
   it.effect("a definition's threshold is a rule", () => {
     const sink = recording()
