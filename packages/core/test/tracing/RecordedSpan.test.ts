@@ -101,6 +101,15 @@ describe("the status of a span", () => {
     }
   })
 
+  it("is error for a revoked proxy, which throws whatever it is asked", () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    for (const exit of [Exit.fail(proxy), Exit.die(proxy)]) {
+      const span = ended(exit)
+      assert.deepStrictEqual([span.status, span.statusMessage, span.events.length], ["error", "an error that cannot be read", 1])
+    }
+  })
+
   it("keeps an error.type that somebody set", () => {
     const span = ended(Exit.fail(new Error("x")), (span) => span.attribute("error.type", "40P01"))
     assert.strictEqual(span.attributes.get("error.type"), "40P01")

@@ -39,12 +39,27 @@ export const make = (telemetry: Telemetry["Service"]) =>
 <E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> =>
   Effect.catchCause(app, (cause) => {
     // A client that left, a server that stops, or a response that was thrown: no error.
-    if (!cause.reasons.some((reason) => reason._tag === "Fail" || (reason._tag === "Die" && !HttpServerResponse.isHttpServerResponse(reason.defect)))) {
+    if (!cause.reasons.some((reason) => reason._tag === "Fail" || (reason._tag === "Die" && !isResponse(reason.defect)))) {
       return Effect.failCause(cause)
     }
-    return Effect.flatMap(HttpServerError.causeResponse(cause), ([response]) =>
+    return Effect.flatMap(responseOf(cause), (response) =>
       Effect.withFiber((fiber) => Effect.succeed(answer(telemetry, fiber, cause, response))))
   })
+
+/** What Effect would answer. An error that throws when it is looked at, or whose own response fails, is a 500 like any other. */
+const responseOf = (cause: Cause.Cause<unknown>): Effect.Effect<Response> =>
+  Effect.suspend(() => HttpServerError.causeResponse(cause)).pipe(
+    Effect.map(([response]) => response),
+    Effect.catchDefect(() => Effect.succeed(HttpServerResponse.empty({ status: 500 })))
+  )
+
+const isResponse = (defect: unknown): boolean => {
+  try {
+    return HttpServerResponse.isHttpServerResponse(defect)
+  } catch {
+    return false
+  }
+}
 
 const answer = (telemetry: Telemetry["Service"], fiber: Fiber.Fiber<unknown, unknown>, cause: Cause.Cause<unknown>, response: Response): Response => {
   const fallback: ErrorVerdict = { status: response.status }

@@ -28,6 +28,13 @@ const nested = defect.pipe(
   Effect.withSpan("inner")
 )
 
+/** An error that throws whatever it is asked. */
+const revoked = () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 const routes = Layer.mergeAll(
   HttpRouter.add("GET", "/ok", Effect.succeed(HttpServerResponse.text("fine"))),
   HttpRouter.add("GET", "/defect", nested as Effect.Effect<never>),
@@ -37,6 +44,8 @@ const routes = Layer.mergeAll(
   HttpRouter.add("GET", "/thrown", Effect.die(HttpServerResponse.text("thrown", { status: 202 }))),
   HttpRouter.add("GET", "/slow", Effect.as(Effect.never, HttpServerResponse.empty())),
   HttpRouter.add("GET", "/interrupted", Effect.interrupt as Effect.Effect<never>),
+  HttpRouter.add("GET", "/revoked", Effect.suspend(() => Effect.fail(revoked())) as Effect.Effect<never, any>),
+  HttpRouter.add("GET", "/revoked-defect", Effect.suspend(() => Effect.die(revoked()))),
   HttpRouter.add("GET", "/background", Effect.as(Errors.forkDetach(Effect.andThen(Effect.yieldNow, Effect.fail(new SqlError({ message: "later" })))), HttpServerResponse.text("started")))
 )
 
@@ -63,6 +72,17 @@ const world = <A>(use: (port: number) => Effect.Effect<A, Error>) => {
 }
 
 describe("failed HTTP requests", () => {
+  it.live("an error that throws when it is looked at is answered, reported, counted and traced like any other", () =>
+    Effect.gen(function*() {
+      for (const path of ["/revoked", "/revoked-defect"]) {
+        const { answer, errors, spans } = yield* world((port) => send(port, path))
+        assert.strictEqual(answer.status, 500)
+        assert.strictEqual(answer.headers["x-error-id"], errors[0]!.errorId)
+        assert.strictEqual(JSON.parse(answer.body).error_id, errors[0]!.errorId)
+        assert.deepStrictEqual(spans.map(({ name, status }) => [name, status]), [[`GET ${path}`, "error"]])
+      }
+    }))
+
   it.live("a defect in a nested fiber is one report, with the same id in all its places", () =>
     Effect.gen(function*() {
       const { answer, counted, errors, history, logs, spans } = yield* world((port) => send(port, "/defect", { headers: { "x-request-id": "req-1" } }))

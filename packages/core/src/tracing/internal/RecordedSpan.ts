@@ -205,7 +205,7 @@ export class RecordedSpan extends LocalSpan {
     }
     const values = this.home.values()
     const first = Cause.squash(cause)
-    if (first instanceof FailedStatus) {
+    if (isFailedStatus(first)) {
       if (!this.held?.has("error.type")) this.force("error.type", first.type)
       return firstLine(values.text(first.message, maxType))
     }
@@ -253,6 +253,16 @@ export class RecordedSpan extends LocalSpan {
 /** The attribute of a span that was still open when its backend closed. */
 const unfinished = "span.unfinished"
 const maxType = 256
+
+/** An error may be a proxy that throws whatever it is asked, its prototype too: a revoked one does. */
+const isFailedStatus = (error: unknown): error is FailedStatus => {
+  try {
+    return error instanceof FailedStatus
+  } catch {
+    return false
+  }
+}
+
 const nothingLost = { attributes: 0, events: 0, links: 0 }
 const noAttributes: ReadonlyMap<string, unknown> = new Map()
 const noEvents: ReadonlyArray<SpanEvent> = Object.freeze([])

@@ -62,7 +62,7 @@ const told = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("a message's handler failed", cause)
 
 export const isPoison = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Fail" && reason.error instanceof PoisonMessage)
+  exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Fail" && known(() => reason.error instanceof PoisonMessage) === true)
 
 const settlementOf = <M>(
   messaging: Messaging<M>,

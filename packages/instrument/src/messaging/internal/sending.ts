@@ -9,15 +9,17 @@ import type { SendOutcome } from "./Topic.ts"
 export const sendOutcome = (cause: Cause.Cause<unknown>): SendOutcome => {
   if (Cause.hasInterruptsOnly(cause)) return "interrupted"
   const error = Cause.squash(cause)
-  return error instanceof PublishError ? error.reason : "failed"
+  return isPublishError(error) ? error.reason : "failed"
 }
 
 /** The error type of a failed attempt: the reason where the broker gave one, else what kind of error stopped it. */
 export const sendErrorType = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
-  if (!(error instanceof PublishError)) return MetricDefinition.errorTypeOf(Exit.failCause(cause))
+  if (!isPublishError(error)) return MetricDefinition.errorTypeOf(Exit.failCause(cause))
   return error.reason === "failed" ? errorType(error.cause) : error.reason
 }
+
+const isPublishError = (error: unknown): error is PublishError => known(() => error instanceof PublishError) === true
 
 /** The `code` of a system error (`ECONNREFUSED`), else tag or name; of an error that only tells of retries, that of what was retried. */
 export const errorType = (error: unknown): string =>

@@ -57,9 +57,11 @@ const endOf = (exit: Exit.Exit<unknown, unknown>): End => {
 }
 
 const nameOf = (error: unknown): string => {
-  const name = typeof error !== "object" || error === null ? undefined
-    : "_tag" in error ? error._tag
-    : error instanceof Error ? error.name
-    : undefined
+  let name: unknown
+  try {
+    if (typeof error === "object" && error !== null) name = "_tag" in error ? error._tag : error instanceof Error ? error.name : undefined
+  } catch {
+    // An error that cannot be looked at.
+  }
   return typeof name === "string" && /^[\w./@-]{1,64}$/.test(name) ? name : "_OTHER"
 }

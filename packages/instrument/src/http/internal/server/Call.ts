@@ -8,7 +8,7 @@ import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
-import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { Request } from "../attributes.ts"
@@ -20,7 +20,7 @@ import { cover } from "./mark.ts"
 import type { Authenticate } from "./Options.ts"
 import type { Server } from "./Server.ts"
 
-type Response = HttpServerResponse
+type Response = HttpServerResponse.HttpServerResponse
 type App<E, R> = Effect.Effect<Response, E, R>
 
 export const wantsLine = (server: Server, fiber: Fiber.Fiber<unknown, unknown>): boolean => server.accessLog ?? isLogged(fiber)
@@ -129,7 +129,7 @@ export class Call extends Exchange {
 
   /** An app that no server runs, such as in a test: what it returns is all there will be. */
   private unsent(exit: Exit.Exit<Response, unknown>): void {
-    this.response ??= exit._tag === "Success" ? exit.value : HttpServerError.causeResponseStripped(exit.cause)[0]
+    this.response ??= exit._tag === "Success" ? exit.value : stripped(exit.cause)[0]
     this.size ??= sizeOf(this.original, this.response)
   }
 
@@ -196,7 +196,7 @@ const named = <Request, A, E, R>(
 
 /** `begun` says that the response was on its way when it failed: its status then tells nothing about its end. */
 const failed = (cause: Cause.Cause<unknown>, status: number, begun: boolean): Exit.Exit<unknown, unknown> => {
-  const [, reason] = HttpServerError.causeResponseStripped(cause)
+  const [, reason] = stripped(cause)
   const rest = Option.getOrUndefined(reason)
   // A client that leaves interrupts its request: no error of the server's.
   if (rest === undefined) return answered(status)
@@ -204,8 +204,17 @@ const failed = (cause: Cause.Cause<unknown>, status: number, begun: boolean): Ex
   return begun || status >= 500 ? Exit.failCause(rest) : Exit.void
 }
 
+/** What Effect makes of a cause: its response, and what is left of it without. An error that throws when it is looked at is a 500 like any other. */
+const stripped = <E>(cause: Cause.Cause<E>): readonly [response: Response, rest: Option.Option<Cause.Cause<E>>] => {
+  try {
+    return HttpServerError.causeResponseStripped(cause)
+  } catch {
+    return [HttpServerResponse.empty({ status: 500 }), Option.some(cause)]
+  }
+}
+
 const aborter = (cause: Cause.Cause<unknown>): "client" | "server" | undefined => {
-  const rest = Option.getOrUndefined(HttpServerError.causeResponseStripped(cause)[1])
+  const rest = Option.getOrUndefined(stripped(cause)[1])
   if (rest === undefined || !Cause.hasInterruptsOnly(rest)) return undefined
   return rest.reasons.some((reason) => reason.annotations.has(HttpServerError.ClientAbort.key)) ? "client" : "server"
 }
