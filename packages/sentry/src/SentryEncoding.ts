@@ -279,6 +279,27 @@ export interface Item {
 }
 
 export const eventItem = (event: SentryEvent): Item => ({ header: { type: "event" }, payload: event })
+
+/** Below Sentry's limit of 1 MB for an event, with room for what escaping adds. Bytes. */
+const largestEvent = 900_000
+
+/**
+ * The event, small enough for Sentry to take it: the oldest breadcrumbs give way, then `extra`. Sentry would refuse the whole event. Throws for what
+ * JSON cannot carry.
+ */
+export const fitting = (event: SentryEvent): SentryEvent => {
+  let room = largestEvent - sizeOf({ ...event, breadcrumbs: undefined })
+  const { breadcrumbs, extra, ...rest } = event
+  const small = room >= 0 ? { ...rest, extra } : { ...rest, extra: { left_out: `${sizeOf(extra)} bytes, more than an event may have` } }
+  if (breadcrumbs === undefined) return small
+  room = largestEvent - sizeOf(small)
+  let first = breadcrumbs.length
+  while (first > 0 && (room -= sizeOf(breadcrumbs[first - 1]) + 1) >= 0) first--
+  return { ...small, breadcrumbs: breadcrumbs.slice(first) }
+}
+
+const sizeOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value) ?? "")
+
 export const transactionItem = (transaction: SentryTransaction): Item => ({ header: { type: "transaction" }, payload: transaction })
 export const spansItem = (spans: ReadonlyArray<SpanData>, config: About): Item => ({
   header: { type: "span", item_count: spans.length, content_type: "application/vnd.sentry.items.span.v2+json" },
@@ -293,6 +314,9 @@ export const reportItem = (discarded: ReadonlyArray<Discarded>, nowMillis: numbe
   payload: { timestamp: nowMillis / 1_000, discarded_events: discarded }
 })
 
+/** `JSON.stringify` writes half of a surrogate pair as an escape, which strict readers refuse with the whole envelope. */
+const wellFormed = (json: string): string => json.includes("\\ud") ? json.replaceAll(/\\\\|\\ud[89a-f][0-9a-f]{2}/g, (found) => found === "\\\\" ? found : "\ufffd") : json
+
 /**
  * An envelope (Sentry SDK docs, "Envelopes"): headers and payloads as lines of JSON. Everything is made by `JSON.stringify`, which writes no
  * line break, and each payload says its length in bytes, so that no content can begin an item.
@@ -301,7 +325,7 @@ export const envelopeOf = (items: ReadonlyArray<Item>, nowMillis: number, eventI
   const header = { ...(eventId === undefined ? {} : { event_id: eventId }), sent_at: new Date(nowMillis).toISOString(), sdk: { name: sdk.name, version } }
   return `${JSON.stringify(header)}\n${
     items.map(({ header, payload }) => {
-      const text = JSON.stringify(payload)
+      const text = wellFormed(JSON.stringify(payload))
       return `${JSON.stringify({ ...header, length: Buffer.byteLength(text) })}\n${text}\n`
     }).join("")
   }`

@@ -22,6 +22,8 @@ export class SentrySink {
   private readonly limits = new RateLimits()
   private reportedAt = -Infinity
   private reachable = true
+  /** The request of each category that left and was not answered. */
+  private readonly unanswered = new Set<Category>()
 
   constructor(config: SentryConfig) {
     this.config = config
@@ -39,11 +41,13 @@ export class SentrySink {
         const event = this.lastLook(Encoding.eventOf(error, this.config))
         if (event === undefined) return Effect.succeed({ rejected: 1, reason: "before_send" })
         return this.deliver("error", [Encoding.eventItem(event)], event.event_id)
-      })
+      }),
+    giveUp: () => this.doubt("error")
   }
 
   readonly spans: Exporter.Exporter<SpanData> = {
-    export: (batch) => this.deliver("span", [Encoding.spansItem(batch, this.config)])
+    export: (batch) => Effect.suspend(() => this.deliver("span", [Encoding.spansItem(batch, this.config)])),
+    giveUp: () => this.doubt("span")
   }
 
   readonly transactions: Exporter.Exporter<SpanData> = (() => {
@@ -51,6 +55,8 @@ export class SentrySink {
     let number = 0
     let delivered = new Set<string>()
     return {
+      // Those of the batch that were answered count as unknown too: the books know spans, not transactions.
+      giveUp: ({ number: given }) => Effect.suspend(() => given === number && delivered.size > 0 ? Effect.fail(Exporter.unavailable("Sentry has a part of it")) : this.doubt("transaction")),
       export: (batch, attempt) =>
         Effect.gen({ self: this }, function*() {
           if (number !== attempt.number) {
@@ -68,7 +74,8 @@ export class SentrySink {
   })()
 
   readonly logs: Exporter.Exporter<LogData> = {
-    export: (batch) => this.deliver("log_item", [Encoding.logsItem(batch, this.config)])
+    export: (batch) => Effect.suspend(() => this.deliver("log_item", [Encoding.logsItem(batch, this.config)])),
+    giveUp: () => this.doubt("log_item")
   }
 
   /** Tells what was lost and not told yet; nothing when Sentry could not be reached last time. */
@@ -80,14 +87,15 @@ export class SentrySink {
         Effect.sync(() => {
           if (status >= 200 && status < 300) this.reports.arrived()
         }))
-    ))
+    )).pipe(Effect.ensuring(Effect.sync(() => this.reports.returned())))
   })
 
   private lastLook(event: Encoding.SentryEvent): Encoding.SentryEvent | undefined {
     const { beforeSend } = this.config
-    if (beforeSend === undefined) return event
     try {
-      return beforeSend(event) ?? undefined
+      const seen = beforeSend === undefined ? event : beforeSend(event)
+      // A promise, or whatever else untyped code gives back, is no event.
+      return typeof seen?.event_id === "string" ? Encoding.fitting(seen) : undefined
     } catch {
       return undefined
     }
@@ -102,12 +110,14 @@ export class SentrySink {
         const wall = clock.currentTimeMillisUnsafe()
         const due = now - this.reportedAt >= reportInterval ? this.reports.take() : undefined
         const all = due === undefined ? items : [...items, Encoding.reportItem(due, wall)]
-        const sent = Effect.mapError(this.client.send(Encoding.envelopeOf(all, wall, eventId)), ({ message }) => {
-          this.reachable = false
-          return Exporter.unavailable(message)
-        })
-        return Effect.flatMap(sent, (answer): Outcome => {
+        const sent = this.client.send(Encoding.envelopeOf(all, wall, eventId), () => this.unanswered.add(category)).pipe(
+          Effect.mapError(({ message }) => Exporter.unavailable(message)),
+          // No answer, or none in time: the last report must not wait for another.
+          Effect.onError(() => Effect.sync(() => this.reachable = false))
+        )
+        const answered = Effect.flatMap(sent, (answer): Outcome => {
           this.reachable = true
+          this.unanswered.delete(category)
           const then = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
           this.limits.learn(answer, then)
           if (answer.status >= 200 && answer.status < 300) {
@@ -119,12 +129,19 @@ export class SentrySink {
           }
           return Effect.fail(this.refusal(category, answer, then))
         })
+        return due === undefined ? answered : Effect.ensuring(answered, Effect.sync(() => this.reports.returned()))
       }))
+  }
+
+  /** Whether Sentry took what it never answered cannot be known. */
+  private doubt(category: Category): Effect.Effect<void, Exporter.ExportError> {
+    return Effect.suspend(() => this.unanswered.delete(category) ? Effect.fail(Exporter.unavailable("Sentry may have taken it")) : Effect.void)
   }
 
   private refusal(category: Category, { body, retryAfter, status }: Answer, now: number): Exporter.ExportError {
     const { label } = this.config.dsn
-    const said = printable(body)
+    // A server that repeats what it was asked with must not have the key shown.
+    const said = printable(body.replaceAll(this.config.dsn.publicKey, "***"))
     const words = said === "" ? "" : `: ${said}`
     if (status === 408 || status === 429 || status >= 500) {
       const wait = status === 429 ? this.limits.wait(category, now) : (retryAfter ?? 0) * 1_000

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Data, Effect, Layer } from "effect"
 import { Sentry } from "../src/index.ts"
 import { framesOf } from "../src/internal/frames.ts"
-import { envelopeOf, eventItem, eventOf } from "../src/SentryEncoding.ts"
+import { envelopeOf, eventItem, eventOf, fitting } from "../src/SentryEncoding.ts"
 import { parseEnvelope } from "./support/receiver.ts"
 import { receiver } from "./support/scoped.ts"
 
@@ -69,6 +69,30 @@ describe("an error as an event", () => {
     ])
   })
 
+  it("is below Sentry's limit: the oldest lines give way, then what is beside it", () => {
+    const log: LogData = {
+      time: 1n, level: "info", message: "line", attributes: new Map([["body", "é".repeat(16_000)]]), traceId: undefined, spanId: undefined, traceFlags: 0, requestId: undefined,
+      userId: undefined, tenantId: undefined, module: undefined, errorId: undefined, logSpans: [], cause: undefined
+    }
+    const breadcrumbs = Array.from({ length: 100 }, (_, i) => ({ ...log, message: `line ${i}` }))
+    const event = fitting(eventOf({ ...error, breadcrumbs }, about))
+    assert.isAtMost(Buffer.byteLength(JSON.stringify(event)), 900_000)
+    assert.isAbove(event.breadcrumbs!.length, 20)
+    assert.strictEqual(event.breadcrumbs!.at(-1)!["message"], "line 99")
+    const huge = fitting(eventOf({ ...error, breadcrumbs, attributes: new Map([["a", "x".repeat(2_000_000)]]) }, about))
+    assert.isAtMost(Buffer.byteLength(JSON.stringify(huge)), 900_000)
+    assert.deepStrictEqual(Object.keys(huge.extra), ["left_out"])
+    assert.deepStrictEqual(fitting(eventOf(error, about)), eventOf(error, about))
+  })
+
+  it("has no half of a surrogate pair anywhere, which Sentry's reader refuses with the whole envelope", () => {
+    const half = "\ud800"
+    const text = envelopeOf([eventItem(eventOf({ ...error, userId: half, attributes: new Map<string, unknown>([[half, [half]], ["kept", "\\ud800 \\\\ud800 😀"], ["big", 12n]]) }, about))], 0)
+    assert.notMatch(text.replaceAll("\\\\", ""), /\\ud[89a-f]/)
+    const { extra, user } = parseEnvelope(Buffer.from(text)).items[0]!.payload
+    assert.deepStrictEqual([user.id, extra], ["\ufffd", { "\ufffd": ["\ufffd"], kept: "\\ud800 \\\\ud800 😀", big: "12" }])
+  })
+
   it("no content can begin an item or end a line", () => {
     const hostile = "x\n{\"type\":\"attachment\"}\nevil\r\n\u2028\ud800 \u0000"
     const log: LogData = {
@@ -132,6 +156,19 @@ describe("what a program reports", () => {
       assert.deepStrictEqual([event.tags.seen, more.length], ["yes", 0])
       // What was left out is told at the end.
       assert.deepStrictEqual(sentry.items("client_report").flatMap((one) => one.discarded_events), [{ reason: "before_send", category: "error", quantity: 2 }])
+    }).pipe(Effect.scoped))
+
+  it.live("a last look that gives back no event, or one that JSON cannot carry, drops it", () =>
+    Effect.gen(function*() {
+      const sentry = yield* receiver
+      const beforeSend = (event: Sentry.SentryEvent): any =>
+        event.exception.values[0]!.value === "promise" ? Promise.resolve(event) : { ...event, extra: { one: 1n } }
+      yield* Effect.gen(function*() {
+        for (const text of ["promise", "bigint"]) yield* Effect.exit(Effect.withErrorReporting(Effect.fail(new PaymentFailed({ message: text }))))
+        yield* (yield* Telemetry).flush
+        const [component] = (yield* (yield* Diagnostics).report).components
+        assert.deepStrictEqual(component!.signals[0]!.ledger.dropped, { before_send: 2 } as any)
+      }).pipe(Effect.provide(Sentry.layer({ dsn: sentry.dsn, beforeSend })))
     }).pipe(Effect.scoped))
 
   it.live("an empty cause, an interruption and a switched-off toolkit send nothing", () =>

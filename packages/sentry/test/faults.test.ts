@@ -1,4 +1,4 @@
-import { Diagnostics, Health, Ledger, ObservabilityConfig, Telemetry } from "@effect-observability/core"
+import { Diagnostics, Health, Ledger, type Listener, ObservabilityConfig, Telemetry } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Data, Effect, Layer } from "effect"
 import { Sentry } from "../src/index.ts"
@@ -70,6 +70,57 @@ describe("a Sentry that fails", () => {
       assert.isBelow(performance.now() - started, 2_500)
     }).pipe(Effect.scoped))
 
+  it.live("a request that was broken off on a used connection is not sent again, and does not hold the end up", () =>
+    Effect.gen(function*() {
+      const sentry = yield* receiver
+      const started = yield* Effect.gen(function*() {
+        yield* fail("answered")
+        yield* (yield* Telemetry).flush
+        for (let i = 0; i < 100; i++) sentry.answers.push(() => {})
+        yield* fail("hangs")
+        yield* until("the second request", () => sentry.requests === 2)
+        return performance.now()
+      }).pipe(Effect.provide(hub(sentry, {}, { shutdownTimeout: 0.5, requestTimeout: 60 })))
+      assert.isBelow(performance.now() - started, 500 + 100)
+      yield* Effect.sleep("300 millis")
+      assert.strictEqual(sentry.requests, 2)
+    }).pipe(Effect.scoped))
+
+  it.live("what was sent and never answered when the program ended is unconfirmed, what never left is dropped", () =>
+    Effect.gen(function*() {
+      const sentry = yield* receiver
+      for (let i = 0; i < 100; i++) sentry.answers.push(() => {})
+      const listeners: Array<Listener> = []
+      const listening = Layer.effect(Telemetry, Effect.map(Telemetry, (telemetry) =>
+        Telemetry.of({ ...telemetry, register: (listener) => (listeners.push(listener), telemetry.register(listener)) })))
+      yield* Effect.gen(function*() {
+        for (const text of ["sent", "waiting"]) yield* fail(text)
+        yield* until("the request", () => sentry.requests === 1)
+      }).pipe(Effect.provide(Sentry.layerBackend({ dsn: sentry.dsn, traces: false }).pipe(
+        Layer.provide(listening),
+        Layer.provideMerge(Telemetry.layer),
+        Layer.provide(ObservabilityConfig.layer({ shutdownTimeout: 0.5, requestTimeout: 60 }))
+      )))
+      const errors = listeners[0]!.report().signals[0]!.ledger
+      assert.isUndefined(Ledger.imbalance(errors))
+      assert.deepStrictEqual([errors.unconfirmed, errors.dropped], [1, { shutdown: 1 } as any])
+    }).pipe(Effect.scoped))
+
+  it.live("a success that stops in its body is a success", () =>
+    Effect.gen(function*() {
+      const sentry = yield* receiver
+      sentry.answers.push((response) => {
+        response.writeHead(200, { "content-length": "100" })
+        response.write("{")
+      })
+      yield* Effect.gen(function*() {
+        yield* fail("taken")
+        yield* (yield* Telemetry).flush
+        assert.strictEqual((yield* books).get("errors")!.exported, 1)
+      }).pipe(Effect.provide(hub(sentry)))
+      assert.strictEqual(sentry.requests, 1)
+    }).pipe(Effect.scoped))
+
   it.live("an endless answer is cut off, a redirect not followed", () =>
     Effect.gen(function*() {
       const sentry = yield* receiver
@@ -118,12 +169,13 @@ describe("a Sentry that fails", () => {
   it.live("a wrong key is said, without the key", () =>
     Effect.gen(function*() {
       const sentry = yield* receiver
-      sentry.answers.push({ status: 401, body: "{\"detail\":\"bad sentry_key\"}" })
+      sentry.answers.push({ status: 401, body: "{\"detail\":\"bad sentry_key publickey\"}" })
       yield* Effect.gen(function*() {
         yield* fail("refused")
         yield* (yield* Telemetry).flush
         const [component] = (yield* (yield* Diagnostics).report).components
         assert.match(component!.signals[0]!.lastError!.message, /check the key of the DSN/)
+        assert.notInclude(component!.signals[0]!.lastError!.message, "publickey")
       }).pipe(Effect.provide(hub(sentry)))
     }).pipe(Effect.scoped))
 
@@ -173,6 +225,8 @@ describe("client reports", () => {
     ledger.evict(2, "overflow")
     const first = [{ reason: "queue_overflow", category: "span", quantity: 2 }, { reason: "sample_rate", category: "span", quantity: 3 }] as const
     assert.sameDeepMembers([...reports.take()!], [...first])
+    assert.isUndefined(reports.take(), "not twice at the same time")
+    reports.returned()
     assert.sameDeepMembers([...reports.take()!], [...first], "what did not arrive is told again")
     reports.arrived()
     assert.isUndefined(reports.take())

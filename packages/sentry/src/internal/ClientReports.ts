@@ -34,8 +34,9 @@ export class ClientReports {
     this.sources.push({ category, ledger })
   }
 
-  /** What is new since the last report that arrived; `undefined` for nothing. */
+  /** What is new since the last report that arrived; `undefined` for nothing, and while another report is under way: `arrived` or `returned` ends that. */
   take(): ReadonlyArray<Discarded> | undefined {
+    if (this.pending !== undefined) return undefined
     const now = new Map<string, number>()
     for (const { category, ledger } of this.sources) {
       const { dropped, rejected } = ledger()
@@ -50,12 +51,19 @@ export class ClientReports {
       const [category, reason] = key.split(" ") as [Category, string]
       if (quantity > 0) found.push({ reason, category, quantity })
     }
+    if (found.length === 0) return undefined
     this.pending = now
-    return found.length === 0 ? undefined : found
+    return found
   }
 
   /** The report of the last `take` arrived. */
   arrived(): void {
     for (const [key, count] of this.pending ?? []) this.told.set(key, count)
+    this.pending = undefined
+  }
+
+  /** It did not: the next one tells it. */
+  returned(): void {
+    this.pending = undefined
   }
 }

@@ -38,13 +38,17 @@ export class EnvelopeClient {
     this.agent.destroy()
   }
 
-  readonly send = (envelope: string): Effect.Effect<Answer, NoAnswer> => Effect.flatMap(compressed(envelope), ({ body, encoding }) => this.post(body, encoding))
+  /** `onSent` is called when all of the request has left: from then on Sentry may have it. An interruption breaks the request off. */
+  readonly send = (envelope: string, onSent: () => void = () => {}): Effect.Effect<Answer, NoAnswer> =>
+    Effect.flatMap(compressed(envelope), ({ body, encoding }) => this.post(body, encoding, onSent))
 
-  private post(body: Buffer, encoding: string | undefined): Effect.Effect<Answer, NoAnswer> {
+  private post(body: Buffer, encoding: string | undefined, onSent: () => void): Effect.Effect<Answer, NoAnswer> {
     return Effect.callback<Answer, NoAnswer>((resume) => {
       const { dsn } = this
       const failed = (error: unknown) => resume(Effect.fail(new NoAnswer({ message: `Sentry at ${dsn.label} gave no answer: ${causeOf(error)}` })))
       let current: Http.ClientRequest | undefined
+      // Answered, or broken off by us: what happens to the connection then is no failure of the request, and it must not be sent again.
+      let settled = false
       const attempt = (again: boolean): void => {
         const request = (dsn.url.protocol === "https:" ? Https : Http).request(dsn.url, {
           method: "POST",
@@ -58,7 +62,9 @@ export class EnvelopeClient {
           }
         })
         current = request
+        request.on("finish", onSent)
         request.on("response", (response) => {
+          settled = true
           const header = (name: string) => {
             const value = response.headers[name]
             return Array.isArray(value) ? value.join(",") : value
@@ -84,8 +90,11 @@ export class EnvelopeClient {
             response.destroy()
           })
           for (const end of ["end", "error", "close"]) response.on(end, finish)
+          // A success has been said already; an answer that stops here must not have the same spans sent twice.
+          if (response.statusCode !== undefined && response.statusCode >= 200 && response.statusCode < 300) finish()
         })
         request.on("error", (error) => {
+          if (settled) return
           // An idle connection was closed by the server in the moment it was used again: nobody has seen the request.
           if (again && request.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET") attempt(false)
           else failed(error)
@@ -97,7 +106,10 @@ export class EnvelopeClient {
       } catch (error) {
         failed(error)
       }
-      return Effect.sync(() => current?.destroy())
+      return Effect.sync(() => {
+        settled = true
+        current?.destroy()
+      })
     })
   }
 }

@@ -35,6 +35,7 @@ export const plain = (value: unknown): unknown =>
 
 export const textOf = (value: unknown): string => {
   if (typeof value === "string") return value.toWellFormed()
+  if (typeof value === "bigint") return value.toString()
   try {
     const text = JSON.stringify(value, (_, one: unknown) => typeof one === "bigint" ? one.toString() : one)
     return (typeof text === "string" ? text : String(value)).toWellFormed()
