@@ -46,8 +46,10 @@ export const generate = Command.make("generate", flags, ({ check, definitions, o
     }
     for (const { content, path: file } of differing) {
       const target = path.join(out, file)
-      yield* fs.makeDirectory(path.dirname(target), { recursive: true })
-      yield* fs.writeFileString(target, content)
+      yield* Effect.mapError(
+        Effect.andThen(fs.makeDirectory(path.dirname(target), { recursive: true }), fs.writeFileString(target, content)),
+        ({ reason }) => new CommandError({ message: `--out ${out}: ${file} cannot be written (${causeOf(reason.cause) ?? reason._tag}): give a folder that may be written` })
+      )
     }
     yield* Console.log(`${out}: ${wanted.length} files, ${differing.length} of them changed`)
   })
@@ -90,7 +92,10 @@ const load = (file: string): Effect.Effect<Own, CommandError, Path.Path> =>
       else if (isRule(value)) rules.add(value)
       else for (const one of Object.values(value)) collect(one, depth + 1)
     }
-    for (const value of Object.values(module)) collect(value, 0)
+    yield* Effect.try({
+      try: () => Object.values(module).forEach((value) => collect(value, 0)),
+      catch: (error) => new CommandError({ message: `--definitions ${file}: its exports cannot be read: ${first(error)}` })
+    })
     if (definitions.size + rules.size === 0) return yield* new CommandError({ message: `--definitions ${file}: exports neither a metric definition nor an alert rule` })
     return { definitions: [...definitions], rules: [...rules] }
   })
@@ -102,4 +107,13 @@ const isDefinition = (value: object): value is MetricDefinition.MetricDefinition
 
 const isRule = (value: object): value is AlertRule.AlertRule => "metric" in value && "condition" in value && "inhibitedBy" in value
 
-const first = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!
+const first = (error: unknown): string => {
+  const said = (error instanceof Error ? error.message : String(error)).split("\n")[0]!
+  return said !== "" ? said : error instanceof Error ? error.name : "it threw"
+}
+
+/** `EACCES`, `ENOTDIR`, … */
+const causeOf = (cause: unknown): string | undefined => {
+  const code = (cause as { readonly code?: unknown } | undefined)?.code
+  return typeof code === "string" ? code : undefined
+}

@@ -39,19 +39,46 @@ describe("effect-observability generate", () => {
     assert.strictEqual(readFileSync(join(dir, "ops/metrics.md"), "utf8"), "changed by hand")
   })
 
+  it("says what to install when the packages it stands on are not there", () => {
+    for (const name of ["@effect/platform-node", "@grafana/grafana-foundation-sdk"]) {
+      const hooks = `import { registerHooks } from "node:module"
+        registerHooks({ resolve(specifier, context, next) {
+          if (specifier.startsWith("${name}")) throw Object.assign(new Error("Cannot find package '${name}' imported from x"), { code: "ERR_MODULE_NOT_FOUND" })
+          return next(specifier, context)
+        } })`
+      const main = join(root, "packages/observability/src/cli/main.ts")
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        ["--import", `data:text/javascript,${encodeURIComponent(hooks)}`, "--conditions=source", main, "generate", "--out", "never"],
+        { cwd: dir, encoding: "utf8" }
+      )
+      assert.strictEqual(status, 1)
+      assert.match(stderr, new RegExp(`npm install --save-dev ${name}@`))
+      assert.notMatch(stderr, /\n\s+at /)
+    }
+  })
+
   it("says plainly what it cannot do", () => {
     const empty = join(dir, "empty.mjs")
     writeFileSync(empty, "export const nothing = 1")
     const broken = join(dir, "broken.mjs")
     writeFileSync(broken, "throw new Error('no way')")
+    const silent = join(dir, "silent.mjs")
+    writeFileSync(silent, "throw new Error('')")
+    const getter = join(dir, "getter.mjs")
+    writeFileSync(getter, "export const a = { get b() { throw new Error('not today') } }")
+    writeFileSync(join(dir, "file"), "")
     for (const [args, says] of [
+      [["--definitions", silent], /silent\.mjs cannot be loaded: Error/],
+      [["--definitions", getter], /getter\.mjs: its exports cannot be read: not today/],
+      [["--out", "file"], /--out file: grafana\/prometheus\.json cannot be written \(\w+\): give a folder/],
       [["--definitions", empty], /exports neither a metric definition nor an alert rule/],
       [["--definitions", broken], /cannot be loaded: no way/],
       [["--definitions", join(dir, "absent.mjs")], /absent\.mjs/],
       [["--schema", "x\"; drop"], /schema: .*must be a lower-case PostgreSQL name/],
       [["--prefix", "1"], /prefix: /]
     ] as const) {
-      const { status, stderr, stdout } = run("generate", "--out", "never", ...args)
+      const { status, stderr, stdout } = run("generate", ...(args[0] === "--out" ? [] : ["--out", "never"]), ...args)
       assert.strictEqual(status, 1, args.join(" "))
       assert.match(`${stdout}${stderr}`, says)
       assert.notMatch(stderr, /\n\s+at /)
