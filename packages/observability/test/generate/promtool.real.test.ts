@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -38,7 +38,7 @@ const mutants = (rule: any): ReadonlyArray<Mutant> => {
     const [whole, comparison, limit] = match
     const other = comparison === ">" ? [">=", "<"] : comparison === ">=" ? [">", "<"] : comparison === "<" ? ["<=", ">"] : comparison === "<=" ? ["<", ">"] : [">"]
     for (const one of other) swap(match.index, whole, `${one} ${limit}`)
-    for (const factor of Number(limit) === 0 ? [] : [0.5, 0.9, 1.1, 2]) swap(match.index, whole, `${comparison} ${Number((Number(limit) * factor).toPrecision(12))}`)
+    for (const factor of Number(limit) === 0 ? [] : [0.9, 1.1, 2]) swap(match.index, whole, `${comparison} ${Number((Number(limit) * factor).toPrecision(12))}`)
     if (Number(limit) === 0) swap(match.index, whole, `${comparison} 1`)
   }
   for (const match of expr.matchAll(/\[([0-9]+)([smhd])\]/g)) {
@@ -54,11 +54,25 @@ const mutants = (rule: any): ReadonlyArray<Mutant> => {
 }
 
 /** JSON is YAML. */
-const caught = ({ rule }: Mutant): boolean => {
+const caught = async ({ rule }: Mutant, lane: number): Promise<boolean> => {
   const tests: any = Yaml.parse(files.get(`prometheus/tests/${rule.alert}.yml`)!)
-  writeFileSync(join(dir, "mutant.yml"), JSON.stringify({ groups: [{ name: "mutant", rules: [rule] }] }))
-  writeFileSync(join(dir, "mutant.test.yml"), JSON.stringify({ ...tests, rule_files: ["mutant.yml"] }))
-  return promtool("test", "rules", "mutant.test.yml").status !== 0
+  writeFileSync(join(dir, `mutant${lane}.yml`), JSON.stringify({ groups: [{ name: "mutant", rules: [rule] }] }))
+  writeFileSync(join(dir, `mutant${lane}.test.yml`), JSON.stringify({ ...tests, rule_files: [`mutant${lane}.yml`] }))
+  return new Promise((resolve, reject) => {
+    const child = spawn("promtool", ["test", "rules", `mutant${lane}.test.yml`], { cwd: dir, stdio: "ignore" })
+    child.on("error", reject)
+    child.on("close", (code) => resolve(code !== 0))
+  })
+}
+
+/** Those that the tests do not notice; two at a time. */
+const survivors = async (all: ReadonlyArray<Mutant>): Promise<ReadonlyArray<string>> => {
+  const left = [...all]
+  const survived: Array<string> = []
+  await Promise.all([0, 1].map(async (lane) => {
+    for (let mutant = left.pop(); mutant !== undefined; mutant = left.pop()) if (!await caught(mutant, lane)) survived.push(mutant.what)
+  }))
+  return survived
 }
 
 describe("promtool", () => {
@@ -74,12 +88,13 @@ describe("promtool", () => {
     assert.strictEqual(status, 0, output)
   })
 
-  it("notices at least 95 % of changed thresholds, windows, comparisons and waiting times", () => {
+  it("notices at least 95 % of changed thresholds, windows, comparisons and waiting times", async () => {
+    const untouched = groups.groups[0].rules.map((rule: any) => ({ what: rule.alert as string, rule }))
+    // Not because the tests fail anyway.
+    assert.sameMembers([...await survivors(untouched)], untouched.map(({ what }: Mutant) => what))
     const all = groups.groups[0].rules.flatMap(mutants) as ReadonlyArray<Mutant>
     assert.isAbove(all.length, 150)
-    // Not because the tests fail anyway.
-    assert.deepStrictEqual(groups.groups[0].rules.filter((rule: any) => caught({ what: "", rule })).map(({ alert }: any) => alert), [])
-    const survived = all.filter((mutant) => !caught(mutant)).map(({ what }) => what)
+    const survived = await survivors(all)
     console.log(`${all.length - survived.length} of ${all.length} changes noticed${survived.map((one) => `\n  not: ${one}`).join("")}`)
     assert.isAtMost(survived.length / all.length, 0.05, survived.join("\n"))
   }, 900_000)
