@@ -11,7 +11,7 @@ export const runbook = (rule: Rule, words: Vocabulary): string => {
 
 ${rule.summary === "" ? "" : `${line(rule.summary)}.\n\n`}| | |
 |---|---|
-| metric | \`${rule.metric}\` (${definition.type}${definition.unit === "" ? "" : `, ${definition.unit}`}): ${line(definition.help)} |
+| metric | \`${rule.metric}\` (${definition.type}${definition.unit === "" ? "" : `, ${cell(definition.unit)}`}): ${cell(definition.help)} |
 | fires when | ${conditionText(rule)} |
 | for | ${rule.for === 0 ? "at once" : duration(rule.for)} |
 | ends | ${rule.keepFor === 0 ? "when the condition ends" : `${duration(rule.keepFor)} after the condition ended`} |
@@ -84,7 +84,7 @@ export const reference = (words: Vocabulary, areas: ReadonlyArray<readonly [stri
     areas.map(([title, definitions]) =>
       `\n## ${title}\n\n| name | type | unit | labels | |\n|---|---|---|---|---|\n${
         definitions.map((one) =>
-          `| \`${words.exposed(one.name)}\` | ${one.type} | ${one.unit} | ${one.labelNames.map((label) => `\`${label}\`${valuesText(one, label)}`).join(", ")} | ${cell(one.help)}${
+          `| \`${words.exposed(one.name)}\` | ${one.type} | ${cell(one.unit)} | ${one.labelNames.map((label) => `\`${label}\`${valuesText(one, label)}`).join(", ")} | ${cell(one.help)}${
             one.alertThreshold === undefined ? "" : ` Alert above ${number(one.alertThreshold)}.`
           } |`
         ).join("\n")
@@ -94,7 +94,7 @@ export const reference = (words: Vocabulary, areas: ReadonlyArray<readonly [stri
 
 const valuesText = ({ labelValues }: Definition, label: string): string => {
   const values = labelValues?.[label]
-  return values === undefined ? "" : ` (${values.map((value) => `\`${value.replaceAll("`", "'")}\``).join(", ")})`
+  return values === undefined ? "" : ` (${values.map((value) => `\`${cell(value.replaceAll("`", "'"))}\``).join(", ")})`
 }
 
 const line = (text: string): string => text.replaceAll(/\s+/g, " ").trim()
