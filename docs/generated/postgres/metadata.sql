@@ -108,3 +108,12 @@ insert into "observability"."observability_metric_metadata" (name, type, help, u
 insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_config_last_reload_success', 'gauge', '1 when the newest settings are in force, 0 when they could not be used', '', '[]'::jsonb, null, null, null)
   on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
     buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_shed_total', 'counter', 'Spans, log lines and errors given up because the program was short of memory or its queues were full, by kind', '', '["what"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_load_level', 'gauge', 'How much is given up: 0 nothing, 1 details, 2 all but errors, 3 spans and log lines, 4 all but metrics', '', '[]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_load_sampling_ratio', 'gauge', 'Share of the traces the sampler wants that is kept under the present load', 'ratio', '[]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;

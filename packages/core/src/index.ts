@@ -14,6 +14,7 @@ export { RequestContext } from "./context/RequestContext.ts"
 // The hub, its settings and its state
 export {
   ConfigurationError,
+  defaults as defaultSettings,
   type MetricAllow,
   type MetricView,
   ObservabilityConfig,
@@ -24,7 +25,7 @@ export {
 } from "./config/ObservabilityConfig.ts"
 export type * from "./config/Backends.ts"
 export { connectionProblem, identifierProblem } from "./config/internal/decode.ts"
-export { Diagnostics, type DiagnosticsReport } from "./hub/Diagnostics.ts"
+export { Diagnostics, type DiagnosticsReport, type TopMetric } from "./hub/Diagnostics.ts"
 export { Exposition, type Page } from "./hub/Exposition.ts"
 export { type ComponentHealth, type GroupHealth, Health, type HealthAnswer, type HealthCheckOptions, type HealthReport, type HealthStatus } from "./hub/Health.ts"
 export type { ConfigurationState, ReloadReport } from "./hub/Reload.ts"
@@ -69,6 +70,10 @@ export * as AnomalyRule from "./alerting/AnomalyRule.ts"
 export * as AlertHealth from "./alerting/AlertHealth.ts"
 export * as AlertSinks from "./alerting/sinks.ts"
 export { type Silence, SilenceError, type SilenceInput } from "./alerting/Silence.ts"
+
+// Load
+export * as LoadControl from "./load/LoadControl.ts"
+export { defaultPressure, Pressure, type PressureSettings } from "./load/Pressure.ts"
 
 // History
 export * from "./history/HistoryError.ts"

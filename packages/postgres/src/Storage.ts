@@ -75,7 +75,8 @@ const failing = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Histor
 
 const day = 86_400_000
 
-const report = (session: Session, store: Store): Effect.Effect<StorageReport, SqlError> =>
+/** A report over `session` alone; nothing is written. */
+export const report = (session: Session, store: Pick<Store, "config">): Effect.Effect<StorageReport, SqlError> =>
   Effect.gen(function*() {
     const t = sqlNames(store.config.names)
     // A leaf belongs to the table it was attached to; its name ends with the digits of what it holds.

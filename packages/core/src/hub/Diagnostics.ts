@@ -1,12 +1,13 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { AlertStatus } from "../alerting/Alert.ts"
-import type { CardinalityReport } from "../metrics/MetricStore.ts"
+import type { CardinalityReport, MetricFamily } from "../metrics/MetricStore.ts"
 import type { ConfigurationState } from "./Reload.ts"
 import { worst } from "./Health.ts"
 import { imbalances } from "./internal/HealthChecks.ts"
 import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
-import type { ComponentReport, OpenSpans, ServiceResource, Telemetry } from "./Telemetry.ts"
+import { shownSettings } from "./internal/shownSettings.ts"
+import type { ComponentReport, LoadReport, OpenSpans, QueueReport, ServiceResource, Telemetry } from "./Telemetry.ts"
 
 /** Everything an operator asks first: is it healthy, what waits where, what was lost or sampled out and why. */
 export interface DiagnosticsReport {
@@ -24,9 +25,18 @@ export interface DiagnosticsReport {
     readonly cardinality: ReadonlyArray<CardinalityReport>
     /** Definitions that could be named better, with the better name. */
     readonly lint: ReadonlyArray<string>
+    /** The ten metrics with the most series, and the label of each that has the most different values. */
+    readonly topBySeries: ReadonlyArray<TopMetric>
+    /** The ten with the most records: a counter's total, a histogram's or summary's observations; gauges do not tell. */
+    readonly topByRecords: ReadonlyArray<TopMetric>
   }
   /** Which settings are in force, since when, and why newer ones are not. */
   readonly configuration: ConfigurationState
+  /** The configuration in force, without secrets. */
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly queues: ReadonlyArray<QueueReport>
+  /** What `LoadControl` says; `null` without it. */
+  readonly load: LoadReport | null
   readonly sampling: SamplingReport
   /** Spans that have begun and not ended: one that is forgotten shows as an old oldest. */
   readonly openSpans: OpenSpans
@@ -36,6 +46,15 @@ export interface DiagnosticsReport {
   readonly imbalances: ReadonlyArray<string>
 }
 
+export interface TopMetric {
+  readonly metric: string
+  readonly series: number
+  /** 0 for gauges. */
+  readonly records: number
+  /** `undefined` for a metric without labels. */
+  readonly widestLabel: { readonly label: string; readonly values: number } | undefined
+}
+
 /** The state of the toolkit, read at the moment of the call. */
 export class Diagnostics extends Context.Service<Diagnostics, {
   readonly report: Effect.Effect<DiagnosticsReport>
@@ -43,8 +62,12 @@ export class Diagnostics extends Context.Service<Diagnostics, {
 
 export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => {
   const components = telemetry.reports()
-  let series = 0
-  for (const family of telemetry.store.families()) series += family.series.length
+  const families = telemetry.store.families()
+  const sizes = families.map((family) => ({ family, series: family.series.length, records: recordsOf(family) })).filter(({ series }) => series > 0)
+  const top = (by: "series" | "records") =>
+    sizes.filter((one) => one[by] > 0).toSorted((a, b) => b[by] - a[by]).slice(0, shown)
+      .map(({ family, records, series }): TopMetric => ({ metric: family.definition.name, series, records, widestLabel: widestLabel(family) }))
+  const series = sizes.reduce((sum, one) => sum + one.series, 0)
   return {
     status: worst(components),
     resource: telemetry.resource,
@@ -54,12 +77,40 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
       refusals: telemetry.store.refusals(),
       problems: telemetry.store.problems(),
       lint: telemetry.store.lints(),
-      cardinality: telemetry.store.cardinality()
+      cardinality: telemetry.store.cardinality(),
+      topBySeries: top("series"),
+      topByRecords: top("records")
     },
     configuration: telemetry.configuration(),
+    settings: shownSettings(telemetry.settings()),
+    queues: telemetry.queues(),
+    load: telemetry.load() ?? null,
     sampling: telemetry.sampling(),
     openSpans: telemetry.openSpans(),
     alerts: telemetry.alerts(),
     imbalances: imbalances(components)
   }
+}
+
+const shown = 10
+
+const recordsOf = (family: MetricFamily): number => {
+  const { type } = family.definition
+  if (type === "gauge" || type === "upDownCounter") return 0
+  let sum = 0
+  for (const one of family.series) sum += type === "counter" ? family.value(one) : family.count(one)
+  return sum
+}
+
+/** Series that are looked at: half a millisecond for each label. */
+const looked = 10_000
+
+const widestLabel = ({ definition: { labelNames }, series }: MetricFamily): TopMetric["widestLabel"] => {
+  let widest: TopMetric["widestLabel"]
+  labelNames.forEach((label, i) => {
+    const values = new Set<string>()
+    for (let at = 0; at < series.length && at < looked; at++) values.add(series[at]!.labelValues[i]!)
+    if (widest === undefined || values.size > widest.values) widest = { label, values: values.size }
+  })
+  return widest
 }

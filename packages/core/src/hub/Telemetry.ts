@@ -64,6 +64,59 @@ export interface SignalReport {
   readonly lastError: { readonly message: string; readonly at: number } | undefined
 }
 
+/** One queue of a backend, its filling told from the last minute. */
+export interface QueueReport {
+  readonly backend: string
+  readonly signal: Signal
+  readonly items: number
+  readonly maxItems: number
+  readonly bytes: number
+  readonly maxBytes: number
+  readonly oldestAgeMillis: number
+  /** By how much it grows, items per second; negative while it empties, 0 while that is not known yet. */
+  readonly itemsPerSecond: number
+  /** When it is full if that goes on; `undefined` while it does not grow. A full queue of frames merges them, the others lose. */
+  readonly secondsToFull: number | undefined
+  /** Failed attempts in a row. */
+  readonly failures: number
+  readonly lastError: { readonly message: string; readonly at: number } | undefined
+  readonly lastSuccessAt: number | undefined
+  /** Items given up since the start of the process, for whatever reason. */
+  readonly lost: number
+  readonly balanced: boolean
+}
+
+/** What `LoadControl` tells the hub; nothing in it may throw. */
+export interface LoadGate {
+  /** `false`: the backends are spared it. Called once for each, before any backend is told. */
+  readonly span: (span: SpanData) => boolean
+  readonly error: (error: ErrorData) => boolean
+  readonly log: (log: LogData) => boolean
+  /** The share of the traces the sampler wants that is kept, above 0, at most 1. */
+  readonly ratio: () => number
+  readonly report: () => LoadReport
+}
+
+/** The books of the hub's queues, for who gives something up before it comes to them or while it waits there. */
+export interface LoadBooks {
+  readonly refuse: (signal: Signal, count: number, reason: string) => void
+  /** How many items were let go, over all queues. */
+  readonly shed: <A>(signal: Signal, which: (item: A) => boolean, reason: string) => number
+}
+
+/** How `LoadControl` judges the program. */
+export interface LoadReport {
+  /** 0 (nothing is given up) to 4 (only metrics are kept). */
+  readonly level: number
+  readonly samplingRatio: number
+  /** How much of each limit is used, 1 being all of it: of the memory's soft limits, and of the queues of spans. */
+  readonly pressure: Readonly<Record<string, number>>
+  /** What was given up since the start of the process, by kind. */
+  readonly shed: Readonly<Record<string, number>>
+  /** When the level changed last, milliseconds since the epoch. */
+  readonly since: number | undefined
+}
+
 /** Two backends of one name, or two providers of one history: the message says which to rename or remove. */
 export class CompositionError extends Schema.TaggedError<CompositionError>()("CompositionError", {
   message: Schema.String
@@ -219,6 +272,14 @@ export class Telemetry extends Context.Service<Telemetry, {
   /** Flushes every backend, side by side, and waits for all of them. */
   readonly flush: Effect.Effect<void>
   readonly reports: () => ReadonlyArray<ComponentReport>
+  /** The queues made by this hub. */
+  readonly queues: () => ReadonlyArray<QueueReport>
+  /** How full the queues of spans are, 0 to 1, by the least full of them: what a dead backend cannot take, another may. */
+  readonly spanQueueFill: () => number
+  /** Spares the backends what a gate holds back, until the scope closes; one at a time. `LoadControl.layer` does it. */
+  readonly giveWay: (gate: LoadGate) => Effect.Effect<LoadBooks, CompositionError, Scope.Scope>
+  /** What `LoadControl` says, where there is one. */
+  readonly load: () => LoadReport | undefined
   /** Spans never ended show here: many open ones, and an old oldest. */
   readonly openSpans: () => OpenSpans
   /** Brings the `obs_*` metrics and all that is read on demand up to date; called before a frame is taken or a page is rendered. */

@@ -16,6 +16,7 @@ import { compile } from "../redaction/internal/Scrubber.ts"
 import { IdGenerator } from "../tracing/IdGenerator.ts"
 import { Values } from "../tracing/internal/values.ts"
 import * as Spans from "../tracing/ObservabilityTracer.ts"
+import { easing } from "../load/internal/easing.ts"
 import { isSampler, type Sampler } from "../tracing/sampling/Sampler.ts"
 import { Tracer } from "../tracing/Tracer.ts"
 import * as Tracing from "../tracing/Tracer.ts"
@@ -29,8 +30,9 @@ import { Listeners } from "./internal/Listeners.ts"
 import * as Pipes from "./internal/pipes.ts"
 import { type ConfigurationState, type ReloadReport, transition } from "./Reload.ts"
 import { Succession } from "./internal/Succession.ts"
+import { Queues } from "./internal/Queues.ts"
 import { SelfMetrics } from "./internal/SelfMetrics.ts"
-import { type ComponentReport, CompositionError, type Listener, Telemetry } from "./Telemetry.ts"
+import { type ComponentReport, CompositionError, type Listener, type LoadBooks, Telemetry } from "./Telemetry.ts"
 
 /** Most metrics of a process, whatever names arrive. */
 const maxMetrics = 10_000
@@ -88,7 +90,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       // A trace whose first span never ends would otherwise wait until another span does.
       effectTracer.expire()
       return effectTracer.report()
-    })
+    }, () => listeners.gate?.report())
+    const queues = new Queues(monotonicMillis)
     const budget = new Pipes.ShutdownBudget(monotonicMillis)
 
     const register: Telemetry["Service"]["register"] = (listener) =>
@@ -156,11 +159,11 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       resource,
       register,
       claim,
-      exportFrames: Pipes.exportFrames({ store, settings: () => current, self, budget, goesOn, onReload }),
-      exportSpans: Pipes.exportSpans({ settings: () => current, self, budget, goesOn, onReload }),
-      exportErrors: Pipes.exportErrors({ settings: () => current, self, budget, goesOn, onReload }),
-      exportLogs: Pipes.exportLogs({ settings: () => current, self, budget, goesOn, onReload }),
-      exportAlerts: Pipes.exportAlerts({ settings: () => current, self, budget, goesOn, onReload }),
+      exportFrames: Pipes.exportFrames({ store, settings: () => current, self, budget, queues, goesOn, onReload }),
+      exportSpans: Pipes.exportSpans({ settings: () => current, self, budget, queues, goesOn, onReload }),
+      exportErrors: Pipes.exportErrors({ settings: () => current, self, budget, queues, goesOn, onReload }),
+      exportLogs: Pipes.exportLogs({ settings: () => current, self, budget, queues, goesOn, onReload }),
+      exportAlerts: Pipes.exportAlerts({ settings: () => current, self, budget, queues, goesOn, onReload }),
       lineOf: (options) => events.lineOf(options),
       writeLogs: (output) =>
         Effect.acquireRelease(
@@ -224,6 +227,23 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       configuration: () => state,
       flush,
       reports,
+      queues: () => queues.reports(),
+      spanQueueFill: () => queues.spanFill(),
+      load: () => listeners.gate?.report(),
+      giveWay: (gate) =>
+        Effect.acquireRelease(
+          Effect.suspend((): Effect.Effect<LoadBooks, CompositionError> => {
+            if (listeners.gate !== undefined) {
+              return Effect.fail(new CompositionError({ message: "two layers give way to load: keep one LoadControl.layer" }))
+            }
+            listeners.gate = gate
+            return Effect.succeed({
+              refuse: (signal, count, reason) => queues.refuse(signal, count, reason),
+              shed: (signal, which, reason) => queues.shed(signal, which, reason)
+            })
+          }),
+          () => Effect.sync(() => void (listeners.gate = undefined))
+        ),
       openSpans: () => effectTracer.openSpans(clock.currentTimeNanosUnsafe()),
       refreshForFrame: () => {
         store.refresh()
@@ -236,17 +256,21 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       }
     }
 
-    yield* Effect.forkScoped(housekeeping(store, () => events.sweep()))
+    yield* Effect.forkScoped(housekeeping(store, () => {
+      queues.look()
+      events.sweep()
+    }))
     // When the backends have left already there is nobody to tell: they take what is held back first, see `register`.
     yield* Effect.addFinalizer(() => Effect.sync(() => events.sweep(true)))
 
     const onEnd: Parameters<typeof Spans.make>[0]["onEnd"] = (span) => {
+      if (listeners.gate?.span(span) === false) return
       for (const listener of listeners.spans) listeners.span(listener, span)
     }
     let values = new Values(settings.tracing.limits, compile(settings.redaction))
     const effectTracer = Spans.make({
       active: () => listeners.spans.length > 0 && current.enabled && current.tracing.enabled,
-      sampler: () => sampler ?? current.tracing.sampler,
+      sampler: () => easing(sampler ?? current.tracing.sampler, listeners.gate),
       onEnd,
       measured: () => current.metrics.enabled ? current.tracing.spanMetrics : "off",
       measure: (operation, kind, failed, nanos) =>

@@ -164,6 +164,12 @@ export const ConfigReloadFailures = M.counter("obs_config_reload_failures_total"
 })
 export const ConfigReloadSuccess = M.gauge("obs_config_last_reload_success", { help: "1 when the newest settings are in force, 0 when they could not be used" })
 export const Series = M.gauge("obs_series", { help: "Series held by the metric store" })
+export const Shed = M.counter("obs_shed_total", {
+  help: "Spans, log lines and errors given up because the program was short of memory or its queues were full, by kind",
+  labelNames: ["what"]
+})
+export const LoadLevel = M.gauge("obs_load_level", { help: "How much is given up: 0 nothing, 1 details, 2 all but errors, 3 spans and log lines, 4 all but metrics" })
+export const SamplingRatio = M.gauge("obs_load_sampling_ratio", { help: "Share of the traces the sampler wants that is kept under the present load", unit: "ratio" })
 
 /** All of them (the document's `get_all_metrics`). */
 export const all: ReadonlyArray<M.MetricDefinition> = [
@@ -202,5 +208,8 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   Series,
   ConfigReloads,
   ConfigReloadFailures,
-  ConfigReloadSuccess
+  ConfigReloadSuccess,
+  Shed,
+  LoadLevel,
+  SamplingRatio
 ]

@@ -42,6 +42,11 @@ export interface BatchProcessor<in A> {
   readonly offerUnsafe: (item: A) => boolean
   /** Counts items as rejected that are not offered at all: a filter left them out. Nothing is reported as lost. */
   readonly refuseUnsafe: (count: number, reason: string) => void
+  /**
+   * Lets go of the items that wait and for which `which` holds, counted as dropped for `reason`; gives how many. What is in flight, or was attempted,
+   * stays. One for which it throws stays too.
+   */
+  readonly shedUnsafe: (which: (item: any) => boolean, reason: string) => number
   /** Sends all that was offered before the call and waits until it is settled (delivered, or given up). */
   readonly flush: Effect.Effect<void>
   readonly ledger: () => LedgerSnapshot
@@ -51,6 +56,9 @@ export interface BatchProcessor<in A> {
 export interface ProcessorStatus {
   readonly queuedItems: number
   readonly queuedBytes: number
+  /** What it may hold. */
+  readonly maxItems: number
+  readonly maxBytes: number
   /** Age of the oldest item not yet settled, in milliseconds; 0 when there is none. */
   readonly oldestAgeMillis: number
   /** Consecutive failed attempts; 0 when the last one succeeded. */
@@ -120,6 +128,7 @@ export const make = <A>(
     return {
       offerUnsafe: (item) => pipe.offer(item),
       refuseUnsafe: (count, reason) => pipe.refuse(count, reason),
+      shedUnsafe: (which, reason) => pipe.shed(which, reason),
       flush: quietly(pipe.flush),
       ledger: () => pipe.ledger.snapshot(),
       status: () => pipe.status()

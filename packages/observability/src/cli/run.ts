@@ -3,15 +3,16 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
+import { doctor, saysItself } from "./doctor.ts"
 import { CommandError, generate } from "./generate.ts"
 
 const command = Command.make("effect-observability").pipe(
   Command.withDescription("Tools around observability for Effect programs"),
-  Command.withSubcommands([generate])
+  Command.withSubcommands([doctor, generate])
 )
 
 Command.run(command, { version: "0.1.0" }).pipe(
-  Effect.tapError((error) => error instanceof CommandError ? Console.error(error.message) : Effect.void),
+  Effect.tapError((error) => error instanceof CommandError || saysItself(error) ? Console.error(error.message) : Effect.void),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain
 )

@@ -2,7 +2,7 @@ import type { AlertEvent } from "../../alerting/Alert.ts"
 import type { ErrorData } from "../../errors/ErrorData.ts"
 import type { LogData } from "../../logs/LogData.ts"
 import type { SpanData } from "../../tracing/SpanData.ts"
-import type { Listener, Signal } from "../Telemetry.ts"
+import type { Listener, LoadGate, Signal } from "../Telemetry.ts"
 
 /** The backends at hand, and who of them takes what. What a listener throws is counted and harms nobody. */
 export class Listeners {
@@ -11,6 +11,8 @@ export class Listeners {
   spans: ReadonlyArray<Listener> = []
   errors: ReadonlyArray<Listener> = []
   logs: ReadonlyArray<Listener> = []
+  /** Decides what the backends are spared while the program is short of memory. */
+  gate: LoadGate | undefined
 
   constructor(onDefect: (backend: string, signal: Signal) => void) {
     this.onDefect = onDefect
@@ -61,6 +63,7 @@ export class Listeners {
   }
 
   error(error: ErrorData): void {
+    if (this.gate?.error(error) === false) return
     for (const listener of this.errors) {
       try {
         listener.onError!(error)
@@ -81,6 +84,7 @@ export class Listeners {
   }
 
   log(line: LogData): void {
+    if (this.gate?.log(line) === false) return
     for (const listener of this.logs) {
       try {
         listener.onLog!(line)

@@ -3,16 +3,23 @@ import type { Registry } from "../../metrics/internal/Registry.ts"
 import * as StandardMetrics from "../../metrics/StandardMetrics.ts"
 import { imbalance } from "../../pipe/Ledger.ts"
 import type { SamplingReport } from "../../tracing/ObservabilityTracer.ts"
-import type { ComponentReport, Signal } from "../Telemetry.ts"
+import type { ComponentReport, LoadReport, Signal } from "../Telemetry.ts"
 
 /** What the toolkit says about itself, as `obs_*` metrics in the same store. */
 export class SelfMetrics {
   private readonly store: Registry
   private readonly reports: () => ReadonlyArray<ComponentReport>
   private readonly sampling: () => SamplingReport
+  private readonly load: () => LoadReport | undefined
   private readonly seen = new Map<string, number>()
 
-  constructor(store: Registry, reports: () => ReadonlyArray<ComponentReport>, sampling: () => SamplingReport) {
+  constructor(
+    store: Registry,
+    reports: () => ReadonlyArray<ComponentReport>,
+    sampling: () => SamplingReport,
+    load: () => LoadReport | undefined
+  ) {
+    this.load = load
     this.store = store
     this.sampling = sampling
     this.reports = reports
@@ -42,6 +49,12 @@ export class SelfMetrics {
         this.rise(StandardMetrics.Exported, `exported ${component.name} ${signal}`, ledger.exported, labels)
         if (imbalance(ledger) !== undefined) store.increment(StandardMetrics.LedgerImbalance, 1, labels)
       }
+    }
+    const load = this.load()
+    if (load !== undefined) {
+      store.setGauge(StandardMetrics.LoadLevel, load.level, {})
+      store.setGauge(StandardMetrics.SamplingRatio, load.samplingRatio, {})
+      for (const what of Object.keys(load.shed)) this.rise(StandardMetrics.Shed, `shed ${what}`, load.shed[what]!, { what })
     }
     const refusals = store.refusals()
     for (const reason of Object.keys(refusals)) {

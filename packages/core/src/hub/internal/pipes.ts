@@ -15,6 +15,7 @@ import { quietly } from "../quietly.ts"
 import type { Signal, Telemetry } from "../Telemetry.ts"
 import { Succession } from "./Succession.ts"
 import { selecting } from "./selecting.ts"
+import type { Queues } from "./Queues.ts"
 import type { SelfMetrics } from "./SelfMetrics.ts"
 
 interface Hub {
@@ -23,6 +24,7 @@ interface Hub {
   readonly budget: ShutdownBudget
   /** Called with every new settings; gives the way to stop it. */
   readonly onReload: (hook: (settings: ObservabilitySettings) => void) => () => void
+  readonly queues: Queues
   /** Whether the program goes on without the backend that closes. */
   readonly goesOn: () => boolean
 }
@@ -92,6 +94,7 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
     )
     // What was recorded up to here is the former one's, what comes after is ours.
     if (turn > 0) ends.get(name)?.()
+    yield* hub.queues.enter(name, "metrics", processor)
     const reader = store.frames()
     let start = clock.currentTimeMillisUnsafe()
     // A new reader begins with all there ever was: the former one, or the time in which there was none, has had that.
@@ -168,7 +171,7 @@ const exportItems = <A>(
   Effect.flatMap(Succession, (turn) => {
     const settings = hub.settings()
     const key = `${options.name} ${turn}`
-    return BatchProcessor.make<A>(
+    return Effect.tap(BatchProcessor.make<A>(
       options.exporter,
       {
         ...BatchProcessor.defaultPolicy<A>(),
@@ -188,7 +191,7 @@ const exportItems = <A>(
           batchSize: now.batchSize, flushInterval: now.flushInterval, attemptTimeout: now.requestTimeout, drainDeadline: now.shutdownTimeout
         }))
       }
-    )
+    ), (processor) => hub.queues.enter(options.name, signal, processor))
   })
 
 /** Follows the settings in what the backend did not say itself. */

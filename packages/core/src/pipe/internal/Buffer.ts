@@ -182,6 +182,33 @@ export class Buffer<A> {
     this.inFlightBytes -= bytes
   }
 
+  /** Lets go of what waits and is chosen; how many that were. */
+  shed(which: (item: A) => boolean, reason: string): number {
+    const kept: Array<Entry<A>> = []
+    let count = 0
+    let bytes = 0
+    for (let i = this.head; i < this.entries.length; i++) {
+      const entry = this.entries[i]!
+      let chosen = false
+      try {
+        chosen = which(entry.item)
+      } catch {
+        // What cannot be judged stays.
+      }
+      if (chosen) {
+        count += entry.count
+        bytes += entry.bytes
+      } else kept.push(entry)
+    }
+    if (count === 0) return 0
+    this.entries = kept
+    this.head = 0
+    this.queuedBytes -= bytes
+    this.ledger.evict(count, reason)
+    this.onEvict(count, reason)
+    return count
+  }
+
   /** Lets everything that still waits go. */
   clear(reason: string): void {
     while (this.length > 0) this.evict(this.shift(), reason)

@@ -86,6 +86,12 @@ export class Pipe<in out A> {
     this.ledger.reject(count, reason)
   }
 
+  shed(which: (item: A) => boolean, reason: string): number {
+    const count = this.buffer.shed(which, reason)
+    if (this.flushers.length > 0) this.wakeFlushers()
+    return count
+  }
+
   private endReason(): string {
     return this.options.endReason?.() ?? "shutdown"
   }
@@ -328,6 +334,8 @@ export class Pipe<in out A> {
     return {
       queuedItems: buffer.length + buffer.inFlightItems,
       queuedBytes: buffer.queuedBytes + buffer.inFlightBytes,
+      maxItems: this.policy.maxItems,
+      maxBytes: this.policy.maxBytes,
       oldestAgeMillis: oldest === undefined ? 0 : Math.max(0, this.now() - oldest.at),
       failures: this.failures,
       lastError: this.lastError?.message,
