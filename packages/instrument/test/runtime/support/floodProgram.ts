@@ -30,7 +30,7 @@ const program = Effect.gen(function*() {
   let highest = 0
   let n = 0
   while (performance.now() - started < Number(seconds) * 1000) {
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 10; i++) {
       const step = Effect.void.pipe(Effect.withSpan("step", { attributes: details(++n) }))
       yield* step.pipe(Effect.withSpan("GET /", { kind: "server" }))
     }
@@ -52,5 +52,5 @@ const hub = backend.pipe(
   Layer.provide(Logger.layer([]))
 )
 await Effect.runPromise(program.pipe(
-  Effect.provide(mode === "on" ? NodeLoad.layer({ interval: "200 millis", hold: "1 second" }).pipe(Layer.provideMerge(hub)) : hub)
+  Effect.provide(mode === "on" ? NodeLoad.layer({ interval: "100 millis", hold: "1 second" }).pipe(Layer.provideMerge(hub)) : hub)
 ))
