@@ -153,6 +153,8 @@ describe("faults of the database under load: nothing lost, nothing doubled", () 
             yield* well
             yield* server.pause
             yield* burst(54_000)
+            // A fast machine has filled the queue before an attempt has run out of time.
+            yield* Effect.sleep("1 second")
             yield* server.resume
           })
       })
