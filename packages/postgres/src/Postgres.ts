@@ -1,5 +1,5 @@
 import { AlertHistory, ErrorHistory, HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
-import type { AlertEvent, BatchProcessor, ComponentReport, CompositionError, ErrorData, MetricFrame, SpanData } from "@effect-observability/core"
+import type { AlertEvent, BatchProcessor, ComponentReport, CompositionError, ErrorData, HealthPart, MetricFrame, SpanData } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -143,7 +143,8 @@ const make = (options: PostgresOptions) =>
       onAlert: (event) => void alerts.offerUnsafe(event),
       ...(coordinator === undefined ? {} : { coordinator }),
       flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void, errors.flush, alerts.flush], { concurrency: 4, discard: true }),
-      report: () => report(config, store, { frames, spans, errors, alerts }, worker)
+      report: () => report(config, store, { frames, spans, errors, alerts }, worker),
+      parts: () => [databaseOf(config.name, store)]
     })
     return config.history ? yield* history(config, store) : nothing
   })
@@ -167,6 +168,13 @@ const history = (config: PostgresConfig, store: Store.Store): Effect.Effect<Cont
       Context.add(Live, live)
     )
   })
+
+/** Whether the database can be worked with; what is lost meanwhile, if anything, is the backend's own report. */
+const databaseOf = (name: string, store: Store.Store): HealthPart => {
+  const { problem, ready } = store.state()
+  const status = !ready && problem === undefined ? "starting" : problem === undefined ? "up" : "degraded"
+  return { name: `${name}.database`, group: "storage", status, reason: problem, lastError: undefined }
+}
 
 /** A queue that has waited this long is not catching up. Milliseconds. */
 const downAfter = 60_000

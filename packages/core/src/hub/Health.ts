@@ -13,7 +13,10 @@ const severity: ReadonlyArray<HealthStatus> = ["up", "starting", "degraded", "do
 
 export interface ComponentHealth {
   readonly name: string
-  /** `"backends"` for backends, `"toolkit"` for the toolkit's own books, otherwise what the check says. */
+  /**
+   * `"backends"` for backends, `"storage"` for the database and disk under one, `"config"` for settings that could not be used, `"toolkit"` for the
+   * toolkit's own books, otherwise what the check says.
+   */
   readonly group: string
   readonly status: HealthStatus
   /** One line for people: why it is not up. */
@@ -24,6 +27,13 @@ export interface ComponentHealth {
   readonly lastError: { readonly message: string; readonly at: number } | undefined
   /** When it was looked at, milliseconds since the epoch. */
   readonly checkedAt: number
+}
+
+/** What a backend says of something it stands on: its database, its disk. */
+export interface HealthPart extends Pick<ComponentHealth, "name" | "reason" | "lastError"> {
+  readonly group: "storage"
+  /** Never `"down"`: what that means is said by the backend itself. */
+  readonly status: "up" | "starting" | "degraded"
 }
 
 export interface GroupHealth {

@@ -26,7 +26,7 @@ import type { SpanData } from "../tracing/SpanData.ts"
 import type { Tracer } from "../tracing/Tracer.ts"
 import type { ConfigurationState, ReloadReport } from "./Reload.ts"
 import type { Diagnostics } from "./Diagnostics.ts"
-import type { Health } from "./Health.ts"
+import type { Health, HealthPart } from "./Health.ts"
 import { layer as live } from "./TelemetryLive.ts"
 
 /** Who is observed: one per process. */
@@ -145,6 +145,8 @@ export interface Listener {
   /** Brings everything recorded so far to the sink and waits for it. */
   readonly flush?: Effect.Effect<void>
   readonly report: () => ComponentReport
+  /** What it says of the database and disk it stands on. */
+  readonly parts?: () => ReadonlyArray<HealthPart>
 }
 
 export interface ReportOptions {

@@ -286,10 +286,13 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const events = new Events({ settings: () => current, values: () => values, listeners, store, clock, loggers })
     const health = new HealthChecks({
       reports,
+      parts: () => listeners.all.flatMap(partsOf),
+      configuration: () => state,
       clock,
       scrub: (text) => values.text(text, text.length),
       oldestAge: () => Math.max(60_000, 4 * current.flushInterval)
     })
+    yield* Effect.addFinalizer(() => health.close)
     const tracer = Tracing.make({ flush, rules: () => rulesOf(current) })
     const recorder = settings.enabled && settings.metrics.enabled ? Recorder.make(store, tracer.withSpan) : Recorder.silent(tracer.withSpan)
     return Context.make(Telemetry, telemetry).pipe(
@@ -317,6 +320,14 @@ const newInstance: Effect.Effect<string> = Effect.map(
 const alertsOf = (listener: Listener) => {
   try {
     return listener.alerts?.() ?? []
+  } catch {
+    return []
+  }
+}
+
+const partsOf = (listener: Listener) => {
+  try {
+    return listener.parts?.() ?? []
   } catch {
     return []
   }

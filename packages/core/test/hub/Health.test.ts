@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Schema } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type ComponentReport, Health, type HealthAnswer, Memory, Telemetry } from "../../src/index.ts"
 
@@ -124,6 +124,45 @@ describe("health", () => {
       assert.deepStrictEqual([of(wrong, "ledger")!.status, of(wrong, "ledger")!.reason, wrong.groups["toolkit"]], [
         "degraded", "store spans: offered 2 ≠ rejected 0 + accepted 1", { status: "degraded", ready: true }
       ])
+    }))
+
+  it.effect("settings that could not be used leave the program degraded until others are in force", () =>
+    Effect.gen(function*() {
+      const health = yield* Health
+      const telemetry = yield* Telemetry
+      yield* telemetry.reloadFailed("postgres.connection cannot be used: postgresql://app:hunter2hunter2@db/x")
+      const report = yield* health.check
+      assert.deepStrictEqual([report.status, report.ready, report.groups["config"]], ["degraded", true, { status: "degraded", ready: true }])
+      assert.include(of(report, "configuration")!.reason, "not in force")
+      assert.notInclude(JSON.stringify(report), "hunter2")
+      yield* telemetry.reload(telemetry.settings())
+      assert.deepStrictEqual((yield* health.check).components, [])
+    }).pipe(Effect.provide(Telemetry.layer)))
+
+  it.effect("what a check still does ends with its registration, and with the hub, which does not wait for it", () =>
+    Effect.gen(function*() {
+      let ended = 0
+      const slow = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void ended++))
+      const hub = yield* Scope.make()
+      const health = Context.get(yield* Layer.buildWithScope(Telemetry.layer, hub), Health)
+      const first = yield* Scope.make()
+      yield* Scope.provide(health.register({ name: "first", timeout: "1 minute" }, slow), first)
+      yield* Effect.forkChild(health.check, { startImmediately: true })
+      yield* TestClock.adjust("1 millis")
+      yield* Scope.close(first, Exit.void)
+      yield* Effect.yieldNow
+      assert.strictEqual(ended, 1)
+      // Registered in a scope that outlives the hub.
+      const second = yield* Scope.make()
+      yield* Scope.provide(health.register({ name: "second", timeout: "1 minute" }, slow), second)
+      yield* Scope.provide(health.register({ name: "stubborn", timeout: "1 minute" }, Effect.uninterruptible(Effect.never)), second)
+      yield* Effect.forkChild(health.check, { startImmediately: true })
+      yield* TestClock.adjust("1 millis")
+      yield* Scope.close(hub, Exit.void)
+      yield* Effect.yieldNow
+      assert.strictEqual(ended, 2)
+      assert.deepStrictEqual((yield* health.check).components.map(({ reason }) => reason), ["its owner has closed", "its owner has closed"])
+      assert.strictEqual(ended, 2)
     }))
 
   it.effect("as a Layer, with what the check needs; a value that is no answer means up", () =>

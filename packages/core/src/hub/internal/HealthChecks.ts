@@ -9,12 +9,16 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { ConfigurationError } from "../../config/ObservabilityConfig.ts"
 import { imbalance } from "../../pipe/Ledger.ts"
-import { type ComponentHealth, type GroupHealth, type HealthAnswer, type HealthCheckOptions, type HealthReport, worst } from "../Health.ts"
+import { type ComponentHealth, type GroupHealth, type HealthAnswer, type HealthCheckOptions, type HealthPart, type HealthReport, worst } from "../Health.ts"
 import { quietly } from "../quietly.ts"
+import type { ConfigurationState } from "../Reload.ts"
 import { type ComponentReport, CompositionError } from "../Telemetry.ts"
 
 interface Hub {
   readonly reports: () => ReadonlyArray<ComponentReport>
+  /** What backends say of what they stand on. */
+  readonly parts: () => ReadonlyArray<HealthPart>
+  readonly configuration: () => ConfigurationState
   readonly clock: Clock.Clock
   /** Takes secrets out of a text. */
   readonly scrub: (text: string) => string
@@ -47,9 +51,17 @@ export class HealthChecks {
           this.checks.set(made.name, made)
           return Effect.void
         }),
-        () => Effect.sync(() => void this.checks.delete(made.name))
+        () => Effect.sync(() => {
+          this.checks.delete(made.name)
+          made.leave()
+        })
       )
     })
+
+  /** The hub closes: what still runs is interrupted and not waited for, and nothing is started any more. */
+  readonly close: Effect.Effect<void> = Effect.sync(() => {
+    for (const check of this.checks.values()) check.leave()
+  })
 
   readonly report: Effect.Effect<HealthReport> = Effect.suspend(() => {
     const checks = [...this.checks.values()]
@@ -89,8 +101,16 @@ export class HealthChecks {
         checkedAt
       }
     })
+    const own: Array<ComponentHealth> = [...backends]
+    for (const part of this.hub.parts()) own.push({ ...nothing, ...part, checkedAt })
     const wrong = imbalances(all)
-    return wrong.length === 0 ? backends : [...backends, { ...nothing, name: "ledger", group: "toolkit", status: "degraded", reason: wrong.join("; "), checkedAt }]
+    if (wrong.length > 0) own.push({ ...nothing, name: "ledger", group: "toolkit", status: "degraded", reason: wrong.join("; "), checkedAt })
+    const { problem } = this.hub.configuration()
+    if (problem !== undefined) {
+      const reason = `the newest configuration is not in force: ${this.hub.scrub(problem.message.split("\n")[0]!)}`
+      own.push({ ...nothing, name: "configuration", group: "config", status: "degraded", reason, lastError: { message: reason, at: problem.at }, checkedAt })
+    }
+    return own
   }
 }
 
@@ -114,6 +134,7 @@ class Check {
   private readonly hub: Hub
   private readonly settings: Settings
   private readonly effect: Effect.Effect<HealthAnswer | void, unknown>
+  private left = false
   private last: { readonly health: ComponentHealth; readonly at: number } | undefined
   private lastError: ComponentHealth["lastError"]
   /** Probes that come while it runs wait for the same answer. */
@@ -131,8 +152,15 @@ class Check {
     return Number(this.hub.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
+  /** Whoever registered it, or the hub, has gone: nobody wants its answer any more. */
+  leave(): void {
+    this.left = true
+    this.stop?.()
+  }
+
   readonly current: Effect.Effect<ComponentHealth> = Effect.suspend(() => {
     const { last, settings } = this
+    if (this.left) return Effect.succeed(this.note(Exit.succeed({ status: "down", reason: "its owner has closed" })))
     if (last !== undefined && this.now() - last.at < settings.cacheFor) return Effect.succeed(last.health)
     const start = this.running === undefined ? this.start : Effect.succeed(this.running)
     return Effect.flatMap(start, (running) => {
@@ -155,10 +183,12 @@ class Check {
     const run = Effect.onExit(Effect.suspend(() => this.effect), (exit) =>
       Effect.sync(() => {
         this.running = undefined
+        this.stop = undefined
         Deferred.doneUnsafe(running.answer, Exit.succeed(exit))
       }))
     return Effect.map(Effect.forkDetach(run), (fiber) => {
-      this.stop = () => fiber.interruptUnsafe()
+      // Not awaited: one that cannot be interrupted must not keep its owner from closing.
+      if (this.running === running) this.stop = () => fiber.interruptUnsafe()
       return running
     })
   })
@@ -191,13 +221,16 @@ const textOf = (cause: Cause.Cause<unknown>): string => {
   }
 }
 
+/** What the hub fills itself. */
+const ownGroups: ReadonlySet<string> = new Set(["backends", "toolkit", "config", "storage"])
+
 const decode = (options: HealthCheckOptions) => {
   const problems: Array<{ readonly path: string; readonly message: string }> = []
   const name = String(options.name ?? "")
   if (name.trim() === "" || name.length > 100) problems.push({ path: "health.name", message: "expected a name of 1 to 100 characters" })
   const group = options.group ?? "app"
   if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(group)) problems.push({ path: `health.${name}.group`, message: "expected letters, digits, - _ and ., at most 64" })
-  if (group === "backends" || group === "toolkit") problems.push({ path: `health.${name}.group`, message: `"${group}" is the toolkit's own: choose another` })
+  if (ownGroups.has(group)) problems.push({ path: `health.${name}.group`, message: `"${group}" is the toolkit's own: choose another` })
   const kind = options.for ?? "readiness"
   if (!["readiness", "liveness", "report"].includes(kind)) problems.push({ path: `health.${name}.for`, message: "expected readiness, liveness or report" })
   const millis = (field: "timeout" | "cacheFor", fallback: number, least: number, most: number): number => {
