@@ -11,9 +11,10 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import { BackendMissing } from "./internal/BackendMissing.ts"
 import { backends, loaders } from "./internal/backends.ts"
-import { read, signature, type Sources } from "./internal/sources.ts"
+import { Reloads } from "./internal/Reloads.ts"
+import { read, type Sources } from "./internal/sources.ts"
 import { Supervisor } from "./internal/Supervisor.ts"
-import { watching, type WatchOptions } from "./internal/watching.ts"
+import { type Known, watching, type WatchOptions } from "./internal/watching.ts"
 
 export { BackendMissing } from "./internal/BackendMissing.ts"
 export type { WatchOptions } from "./internal/watching.ts"
@@ -26,7 +27,8 @@ export class Reloader extends Context.Service<Reloader, {
   /**
    * Reads the sources anew (code, file, mounted secrets, environment), with `input` in place of what the code gave, checks them, and puts them in force:
    * all of it or nothing. Fails with what is wrong; the former settings then stay, `Diagnostics` says why, and `obs_config_reload_failures_total` counts
-   * it. One reload at a time; does not wait for backends that leave.
+   * it. One reload at a time, in the order of the calls; those without `input` that come while another such waits share it. Goes on when the caller is
+   * interrupted. Does not wait for backends that leave.
    */
   readonly reload: (input?: ObservabilityInput) => Effect.Effect<ReloadReport, Wrong>
 }>()("effect-observability/Reloader") {}
@@ -69,28 +71,32 @@ export const layerOf = (sources: Sources, watch: WatchOptions | undefined, from:
     const here = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.provideService(Option.isSome(fs) ? Effect.provideService(self, FileSystem.FileSystem, fs.value) : self, ConfigProvider.ConfigProvider, provider)
     const found = yield* read(sources)
+    const settings = yield* Effect.fromResult(found.settings)
     const backendsLayer = Layer.effectContext(quietly(Effect.gen(function*() {
       const telemetry = yield* Telemetry
       const supervisor = yield* Supervisor.make(backends(from))
       yield* supervisor.start
-      const known = { files: found.files, signature: yield* here(signature(found.files)), input: sources.input }
-      const reload = (input: ObservabilityInput = known.input): Effect.Effect<ReloadReport, Wrong> =>
-        quietly(here(Effect.gen(function*() {
-          const { files, settings } = yield* read({ ...sources, input })
-          const report = yield* supervisor.apply(settings)
+      const known: Known = { files: found.files, signature: found.signature }
+      let given = sources.input
+      const reloads = new Reloads<Wrong>(yield* Effect.scope, (input = given) =>
+        here(Effect.gen(function*() {
+          const { files, settings, signature } = yield* read({ ...sources, input })
           known.files = files
-          known.input = input
+          known.signature = signature
+          const report = yield* supervisor.apply(yield* Effect.fromResult(settings))
+          given = input
           return report
-        }))).pipe(Effect.tapError((error) => Effect.andThen(
+        })).pipe(Effect.tapError((error) => Effect.andThen(
           telemetry.reloadFailed(error.message),
-          quietly(Effect.logWarning(`the new configuration is not used, the former one stays in force: ${error.message}`))
-        )))
+          Effect.logWarning(`the new configuration is not used, the former one stays in force: ${error.message}`)
+        ))))
+      const { reload } = reloads
       if (watch !== undefined && sources.file !== undefined) {
-        yield* Effect.forkScoped(quietly(here(watching(sources.file, () => known.files, known, Effect.asVoid(Effect.ignore(reload())), watch))))
+        yield* Effect.forkScoped(quietly(here(watching(sources.file, known, Effect.asVoid(Effect.ignore(reload(undefined))), watch))))
       }
-      return Context.add(supervisor.given, Reloader, { reload })
+      return Context.add(supervisor.given, Reloader, { reload: (input) => reload(input) })
     })))
-    return backendsLayer.pipe(Layer.provideMerge(Telemetry.layer), Layer.provide(layerSettings(found.settings)))
+    return backendsLayer.pipe(Layer.provideMerge(Telemetry.layer), Layer.provide(layerSettings(settings)))
   }))
 
 const layerSettings = (settings: ObservabilitySettings): Layer.Layer<never> => Layer.succeed(ObservabilityConfig, settings)

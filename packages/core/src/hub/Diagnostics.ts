@@ -7,7 +7,7 @@ import { worst } from "./Health.ts"
 import { imbalances } from "./internal/HealthChecks.ts"
 import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
 import { shownSettings } from "./internal/shownSettings.ts"
-import type { ComponentReport, LoadReport, OpenSpans, QueueReport, ServiceResource, Telemetry } from "./Telemetry.ts"
+import type { ComponentReport, LoadReport, OpenSpans, QueueReport, RemovedBooks, ServiceResource, Telemetry } from "./Telemetry.ts"
 
 /** Everything an operator asks first: is it healthy, what waits where, what was lost or sampled out and why. */
 export interface DiagnosticsReport {
@@ -15,6 +15,8 @@ export interface DiagnosticsReport {
   readonly status: ComponentReport["status"]
   readonly resource: ServiceResource
   readonly components: ReadonlyArray<ComponentReport>
+  /** The books of backends and signals that were taken out. */
+  readonly removed: ReadonlyArray<RemovedBooks>
   readonly metrics: {
     readonly series: number
     /** Records refused or repaired, by reason. */
@@ -72,6 +74,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     status: worst(components),
     resource: telemetry.resource,
     components,
+    removed: telemetry.removed(),
     metrics: {
       series,
       refusals: telemetry.store.refusals(),

@@ -10,6 +10,14 @@ export interface ReloadReport {
   readonly needsRestart: ReadonlyArray<string>
 }
 
+/** What new settings come to. */
+export interface Transition {
+  /** With everything that cannot change as it is. */
+  readonly settings: ObservabilitySettings
+  readonly changed: ReadonlyArray<string>
+  readonly needsRestart: ReadonlyArray<string>
+}
+
 /** Which settings are in force, and what became of the last ones that were read. */
 export interface ConfigurationState {
   readonly version: number
@@ -41,7 +49,7 @@ export const transition = (
   before: ObservabilitySettings,
   wanted: ObservabilitySettings,
   same: (one: unknown, other: unknown) => boolean
-): { readonly settings: ObservabilitySettings; readonly changed: ReadonlyArray<string>; readonly needsRestart: ReadonlyArray<string> } => {
+): Transition => {
   const changed: Array<string> = []
   const needsRestart: Array<string> = []
   const walk = (path: string, old: Fields, next: Fields): Fields => {

@@ -24,7 +24,8 @@ import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
 import type { Sampler } from "../tracing/sampling/Sampler.ts"
 import type { SpanData } from "../tracing/SpanData.ts"
 import type { Tracer } from "../tracing/Tracer.ts"
-import type { ConfigurationState, ReloadReport } from "./Reload.ts"
+import type { Handover } from "./internal/Succession.ts"
+import type { ConfigurationState, ReloadReport, Transition } from "./Reload.ts"
 import type { Diagnostics } from "./Diagnostics.ts"
 import type { Health, HealthPart } from "./Health.ts"
 import { layer as live } from "./TelemetryLive.ts"
@@ -62,6 +63,13 @@ export interface SignalReport {
   readonly queuedBytes: number
   readonly oldestAgeMillis: number
   readonly lastError: { readonly message: string; readonly at: number } | undefined
+}
+
+/** What a backend or signal did that is there no longer. */
+export interface RemovedBooks {
+  readonly backend: string
+  readonly signal: Signal
+  readonly ledger: LedgerSnapshot
 }
 
 /** One queue of a backend, its filling told from the last minute. */
@@ -262,10 +270,13 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly setSampler: (sampler: Sampler) => Effect.Effect<void, ConfigurationError>
   /**
    * Puts other settings in force, in one step: what is read where it is used, the limits and redaction, the bounds of the store, the queues' policy.
-   * What cannot change while the program runs stays as it is and is named in the report. `Observability.layerConfig` does this for files and signals, and
+   * What cannot change while the program runs stays as it is and is named in the report. The backends of `handover` take their places in the same step.
+   * `Observability.layerConfig` does this for files and signals, and
    * exchanges backends too.
    */
-  readonly reload: (settings: ObservabilitySettings) => Effect.Effect<ReloadReport>
+  readonly reload: (settings: ObservabilitySettings, handover?: Handover) => Effect.Effect<ReloadReport>
+  /** What `reload` would put in force, and what of it would change; changes nothing. */
+  readonly preview: (settings: ObservabilitySettings) => Transition
   /** Notes that newer settings could not be used: they are counted, and `Diagnostics` and `Health` say why. The message must hold no secret. */
   readonly reloadFailed: (message: string) => Effect.Effect<void>
   readonly configuration: () => ConfigurationState
@@ -273,7 +284,10 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly sampling: () => SamplingReport
   /** Flushes every backend, side by side, and waits for all of them. */
   readonly flush: Effect.Effect<void>
+  /** The books in them hold those of backends whose places they took. */
   readonly reports: () => ReadonlyArray<ComponentReport>
+  /** The books of what is in none of the reports: backends and signals that were taken out. */
+  readonly removed: () => ReadonlyArray<RemovedBooks>
   /** The queues made by this hub. */
   readonly queues: () => ReadonlyArray<QueueReport>
   /** How full the queues of spans are, 0 to 1, by the least full of them: what a dead backend cannot take, another may. */

@@ -22,6 +22,7 @@ import { Tracer } from "../tracing/Tracer.ts"
 import * as Tracing from "../tracing/Tracer.ts"
 import { Diagnostics, diagnose } from "./Diagnostics.ts"
 import { Health } from "./Health.ts"
+import { Books } from "./internal/Books.ts"
 import { EffectMetrics } from "./internal/EffectMetrics.ts"
 import { Events } from "./internal/Events.ts"
 import { HealthChecks } from "./internal/HealthChecks.ts"
@@ -85,8 +86,9 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const listeners = new Listeners((backend, signal) => self.loss(backend, signal, 1, "listener_defect"))
     const claims = new Map<string, { readonly owner: string }>()
     let sampler: Sampler | undefined
-    const reports = (): ReadonlyArray<ComponentReport> => listeners.all.map(reportOf)
-    const self = new SelfMetrics(store, reports, () => {
+    const books = new Books()
+    const reports = (): ReadonlyArray<ComponentReport> => listeners.all.map((listener) => books.withFormers(reportOf(listener)))
+    const self = new SelfMetrics(store, reports, books, () => {
       // A trace whose first span never ends would otherwise wait until another span does.
       effectTracer.expire()
       return effectTracer.report()
@@ -94,25 +96,30 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const queues = new Queues(monotonicMillis)
     const budget = new Pipes.ShutdownBudget(monotonicMillis)
 
-    const register: Telemetry["Service"]["register"] = (listener) =>
-      Effect.acquireRelease(
+    const register: Telemetry["Service"]["register"] = (listener) => Effect.suspend(() => {
+      let gone = false
+      return Effect.acquireRelease(
         Effect.gen(function*() {
           const seen = yield* ObservabilityConfig
-          if (seen !== settings && seen !== current && !sameSettings(seen, settings) && !sameSettings(seen, current)) {
+          const handover = yield* Succession
+          const known = [settings, current, handover?.settings()]
+          if (!known.includes(seen) && !known.some((one) => sameSettings(seen, one))) {
             return yield* new CompositionError({
               message: `backend "${listener.name}" was given other settings than the hub: provide ObservabilityConfig once, outside` +
                 " the composition (backends.pipe(Layer.provide(ObservabilityConfig layer)))"
             })
           }
-          if (listeners.has(listener.name) && (yield* Succession) === 0) {
+          if (handover === undefined && listeners.has(listener.name)) {
             return yield* new CompositionError({
               message: `two backends are named "${listener.name}": give one of them another \`name\` in its options`
             })
           }
-          listeners.add(listener)
+          if (handover === undefined) listeners.add(listener)
+          else handover.defer(() => void (gone || listeners.add(listener)))
         }),
         () =>
           Effect.sync(() => {
+            gone = true
             // A successor has taken its place, and hears of what is still open.
             if (!listeners.holds(listener)) return
             // The last to listen gets what was held; its own queue drains after this.
@@ -124,23 +131,31 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
             listeners.remove(listener)
           })
       )
+    })
 
     const claim: Telemetry["Service"]["claim"] = (service, owner) =>
       Effect.acquireRelease(
-        Effect.flatMap(Succession, (turn) => {
-          const holder = claims.get(service)
-          if (holder !== undefined && !(turn > 0 && holder.owner === owner)) {
+        Effect.flatMap(Succession, (handover) => {
+          const held = claims.get(service)?.owner
+          const holder = held !== undefined && handover?.leaving.has(held) !== true ? held : handover?.rival(service, owner)
+          if (holder !== undefined) {
             return Effect.fail(
               new CompositionError({
-                message: `both "${holder.owner}" and "${owner}" provide ${service}: keep one of them, or switch the history of the other off`
+                message: `both "${holder}" and "${owner}" provide ${service}: keep one of them, or switch the history of the other off`
               })
             )
           }
-          const claim = { owner }
-          claims.set(service, claim)
+          const claim = { owner, open: true }
+          const take = () => void (claim.open && claims.set(service, claim))
+          if (handover === undefined) take()
+          else handover.defer(take)
           return Effect.succeed(claim)
         }),
-        (claim) => Effect.sync(() => void (claims.get(service) === claim && claims.delete(service)))
+        (claim) =>
+          Effect.sync(() => {
+            claim.open = false
+            if (claims.get(service) === claim) claims.delete(service)
+          })
       ).pipe(Effect.asVoid)
 
     const flush = Effect.suspend(() =>
@@ -159,11 +174,11 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       resource,
       register,
       claim,
-      exportFrames: Pipes.exportFrames({ store, settings: () => current, self, budget, queues, goesOn, onReload }),
-      exportSpans: Pipes.exportSpans({ settings: () => current, self, budget, queues, goesOn, onReload }),
-      exportErrors: Pipes.exportErrors({ settings: () => current, self, budget, queues, goesOn, onReload }),
-      exportLogs: Pipes.exportLogs({ settings: () => current, self, budget, queues, goesOn, onReload }),
-      exportAlerts: Pipes.exportAlerts({ settings: () => current, self, budget, queues, goesOn, onReload }),
+      exportFrames: Pipes.exportFrames({ store, settings: () => current, self, budget, queues, books, goesOn, onReload }),
+      exportSpans: Pipes.exportSpans({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
+      exportErrors: Pipes.exportErrors({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
+      exportLogs: Pipes.exportLogs({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
+      exportAlerts: Pipes.exportAlerts({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
       lineOf: (options) => events.lineOf(options),
       writeLogs: (output) =>
         Effect.acquireRelease(
@@ -195,7 +210,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
           return Effect.void
         }),
       sampling: () => effectTracer.report(),
-      reload: (wanted) =>
+      preview: (wanted) => transition(current, wanted, sameSettings),
+      reload: (wanted, handover) =>
         Effect.sync((): ReloadReport => {
           const { changed, needsRestart, settings } = transition(current, wanted, sameSettings)
           const now = clock.currentTimeMillisUnsafe()
@@ -206,6 +222,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
           current = settings
           if (changed.some((path) => path.startsWith("metrics."))) store.configure(settings.metrics)
           if (changed.length > 0) for (const hook of hooks) hook(settings)
+          handover?.run()
           state = {
             version: state.version + (changed.length > 0 ? 1 : 0),
             since: changed.length > 0 ? now : state.since,
@@ -227,6 +244,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       configuration: () => state,
       flush,
       reports,
+      removed: () => books.removed(reports()),
       queues: () => queues.reports(),
       spanQueueFill: () => queues.spanFill(),
       load: () => listeners.gate?.report(),

@@ -98,6 +98,25 @@ export const imbalance = (books: LedgerSnapshot): string | undefined => {
   return undefined
 }
 
+/** The books of two queues as one. */
+export const sum = (one: LedgerSnapshot, other: LedgerSnapshot): LedgerSnapshot => ({
+  offered: one.offered + other.offered,
+  accepted: one.accepted + other.accepted,
+  exported: one.exported + other.exported,
+  unconfirmed: one.unconfirmed + other.unconfirmed,
+  queued: one.queued + other.queued,
+  spooled: one.spooled + other.spooled,
+  inFlight: one.inFlight + other.inFlight,
+  rejected: counted(one.rejected, other.rejected),
+  dropped: counted(one.dropped, other.dropped)
+})
+
+const counted = (one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): Readonly<Record<string, number>> => {
+  const out = new Map(Object.entries(one))
+  for (const [reason, count] of Object.entries(other)) add(out, reason, count)
+  return Object.fromEntries(out)
+}
+
 export const total = (counts: Readonly<Record<string, number>>): number => {
   let sum = 0
   for (const reason of Object.keys(counts)) sum += counts[reason]!

@@ -1,22 +1,18 @@
-import { ObservabilityConfig, type ObservabilitySettings, type ReloadReport, Succession, Telemetry } from "@effect-observability/core"
+import { CompositionError, Handover, ObservabilityConfig, type ObservabilitySettings, quietly, type ReloadReport, Succession, Telemetry } from "@effect-observability/core"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { type Backend, type BackendLayer, fingerprint } from "./backends.ts"
+import { type Backend, fingerprint } from "./backends.ts"
 
 interface Running {
   readonly made: string
   readonly scope: Scope.Closeable
   readonly context: Context.Context<never>
-}
-
-interface Replaced {
-  readonly name: string
-  readonly former: Running | undefined
 }
 
 /** Backends that have left and still drain; of more the next exchange waits for the first. */
@@ -30,6 +26,8 @@ export class Supervisor {
   /** What each backend gave last, by key: those who hold a service go on with its successor. */
   private readonly services = new Map<string, object>()
   private turns = 0
+  /** Ends what is being built when the program ends. */
+  private readonly ending = Deferred.makeUnsafe<never, CompositionError>()
   private readonly backends: ReadonlyArray<Backend>
   private readonly home: Scope.Scope
   private readonly context: Context.Context<Telemetry>
@@ -46,6 +44,10 @@ export class Supervisor {
       const home = yield* Scope.fork(yield* Effect.scope, "parallel")
       const supervisor = new Supervisor(backends, home, yield* Effect.context<Telemetry>())
       yield* Scope.addFinalizer(home, Effect.suspend(() => Effect.forEach(supervisor.draining, Fiber.await, { concurrency: "unbounded", discard: true })))
+      // Runs before the backends close: nothing takes their places any more.
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => Deferred.doneUnsafe(supervisor.ending, Exit.fail(new CompositionError({ message: "the program ends: its settings stay as they are" }))))
+      )
       return supervisor
     })
 
@@ -60,42 +62,51 @@ export class Supervisor {
   }
 
   /** The first ones; what is wrong with one of them fails the Layer. */
-  readonly start: Effect.Effect<void, Error> = Effect.suspend(() => this.exchange(this.telemetry.settings(), [])).pipe(
-    // Those after it do not get what was recorded before them.
-    Effect.andThen(Effect.sync(() => void this.turns++))
-  )
+  readonly start: Effect.Effect<void, Error> = Effect.gen({ self: this }, function*() {
+    const settings = this.telemetry.settings()
+    for (const backend of this.wanted(settings)) {
+      const scope = yield* Scope.fork(this.home, "sequential")
+      this.take(backend.name, yield* this.build(backend, settings, undefined, scope))
+    }
+  })
 
-  /** Puts settings in force and exchanges the backends that they are about: all of it, or nothing. One at a time. */
+  /**
+   * Puts settings in force and exchanges the backends that they are about: all of it, or nothing. One at a time. The successors are built first; when one of
+   * them fails, hangs for longer than `requestTimeout` or is interrupted, those that were built are closed, and nobody has heard of any of them.
+   */
   readonly apply = (wanted: ObservabilitySettings): Effect.Effect<ReloadReport, Error> =>
-    this.lock.withPermits(1)(Effect.uninterruptible(Effect.gen({ self: this }, function*() {
+    this.lock.withPermits(1)(Effect.uninterruptibleMask((restore) => Effect.gen({ self: this }, function*() {
       const { telemetry } = this
-      const before = telemetry.settings()
-      const report = yield* telemetry.reload(wanted)
-      const replaced: Array<Replaced> = []
-      yield* Effect.onError(this.exchange(telemetry.settings(), replaced), () =>
-        Effect.andThen(telemetry.reload(before), this.undo(replaced, before)))
+      const { settings } = telemetry.preview(wanted)
+      const backends = this.wanted(settings)
+      const fresh = backends.filter((backend) => this.running.get(backend.name)?.made !== fingerprint(backend.made(settings)))
+      const handover = new Handover({
+        turn: ++this.turns,
+        leaving: new Set([...this.running.keys()].filter((name) => fresh.some((one) => one.name === name) || !backends.some((one) => one.name === name))),
+        planned: settings,
+        current: telemetry.settings
+      })
+      const built = new Map<string, Running>()
+      const prepare = Effect.andThen(
+        fresh.length > 0 ? this.roomToDrain : Effect.void,
+        Effect.forEach(fresh, (backend) => Effect.map(this.successor(backend, settings, handover), (one) => void built.set(backend.name, one)), { discard: true })
+      )
+      yield* Effect.onError(restore(prepare), () => Effect.sync(() => built.forEach(({ scope }) => this.drain(scope))))
+      const leaving: Array<Running> = []
+      handover.defer(() => {
+        for (const name of handover.leaving) {
+          leaving.push(this.running.get(name)!)
+          this.running.delete(name)
+        }
+        for (const [name, one] of built) this.take(name, one)
+      })
+      const report = yield* telemetry.reload(wanted, handover)
+      for (const { scope } of leaving) this.drain(scope)
       return report
     })))
 
-  private exchange(settings: ObservabilitySettings, replaced: Array<Replaced>): Effect.Effect<void, Error> {
-    return Effect.gen({ self: this }, function*() {
-      const wanted = settings.enabled ? this.backends.filter((backend) => backend.wanted(settings)) : []
-      const fresh: Array<{ readonly name: string; readonly made: string; readonly layer: BackendLayer }> = []
-      for (const backend of wanted) {
-        const made = fingerprint(backend.made(settings))
-        if (this.running.get(backend.name)?.made !== made) fresh.push({ name: backend.name, made, layer: yield* backend.load(settings) })
-      }
-      const leaving = [...this.running].filter(([name]) => !wanted.some((backend) => backend.name === name))
-      for (const { layer, made, name } of fresh) {
-        const former = this.running.get(name)
-        const built = yield* this.build(layer, settings)
-        replaced.push({ name, former })
-        this.take(name, { ...built, made })
-      }
-      for (const [name] of leaving) this.running.delete(name)
-      for (const [, one] of leaving) yield* this.drain(one)
-      for (const { former } of replaced) if (former !== undefined) yield* this.drain(former)
-    })
+  private wanted(settings: ObservabilitySettings): ReadonlyArray<Backend> {
+    return settings.enabled ? this.backends.filter((backend) => backend.wanted(settings)) : []
   }
 
   private take(name: string, one: Running): void {
@@ -103,44 +114,53 @@ export class Supervisor {
     for (const [key, service] of one.context.mapUnsafe) if (typeof service === "object" && service !== null) this.services.set(key, service)
   }
 
-  /** Those that took a place give it back: the former ones are built again, since they have handed over already. */
-  private undo(replaced: ReadonlyArray<Replaced>, settings: ObservabilitySettings): Effect.Effect<void> {
-    return Effect.forEach(replaced, ({ former, name }) =>
-      Effect.gen({ self: this }, function*() {
-        const failed = this.running.get(name)!
-        this.running.delete(name)
-        if (former !== undefined) {
-          const backend = this.backends.find((one) => one.name === name)!
-          const again = yield* Effect.exit(Effect.flatMap(backend.load(settings), (layer) => this.build(layer, settings)))
-          if (Exit.isSuccess(again)) this.take(name, { ...again.value, made: former.made })
-          yield* this.drain(former)
-        }
-        yield* this.drain(failed)
-      }), { discard: true })
+  private build(backend: Backend, settings: ObservabilitySettings, handover: Handover | undefined, scope: Scope.Closeable): Effect.Effect<Running, Error> {
+    const telemetry = handover === undefined ? this.telemetry : { ...this.telemetry, settings: handover.settings }
+    return Effect.flatMap(backend.load(settings), (layer) => Layer.buildWithScope(layer, scope)).pipe(
+      Effect.provideService(ObservabilityConfig, settings),
+      Effect.provideService(Succession, handover),
+      Effect.provideContext(Context.add(this.context, Telemetry, telemetry)),
+      // What it says may hold anything, a secret too.
+      Effect.catchDefect((defect) => Effect.fail(new CompositionError({ message: `${backend.name} broke while it was built (${defect instanceof Error ? defect.name : typeof defect})` }))),
+      Effect.map((context) => ({ made: fingerprint(backend.made(settings)), scope, context }))
+    )
   }
 
-  private build(layer: BackendLayer, settings: ObservabilitySettings): Effect.Effect<{ readonly scope: Scope.Closeable; readonly context: Context.Context<never> }, Error> {
+  /** Builds by itself: who waits for it may leave, also when it cannot be interrupted. */
+  private successor(backend: Backend, settings: ObservabilitySettings, handover: Handover): Effect.Effect<Running, Error> {
     return Effect.gen({ self: this }, function*() {
       const scope = yield* Scope.fork(this.home, "sequential")
-      const context = yield* Layer.buildWithScope(layer, scope).pipe(
-        Effect.provideService(ObservabilityConfig, settings),
-        Effect.provideService(Succession, this.turns === 0 ? 0 : this.turns++),
-        Effect.provideContext(this.context),
-        Effect.onError(() => Scope.close(scope, Exit.void))
+      const answer = Deferred.makeUnsafe<Running, Error>()
+      const fiber = yield* Effect.forkDetach(Effect.onExit(this.build(backend, settings, handover, scope), (exit) => Effect.sync(() => Deferred.doneUnsafe(answer, exit))))
+      return yield* Effect.raceFirst(Deferred.await(answer), Deferred.await(this.ending)).pipe(
+        Effect.timeoutOrElse({
+          duration: settings.requestTimeout,
+          orElse: () => Effect.fail(new CompositionError({ message: `the new ${backend.name} was not ready within ${settings.requestTimeout} ms (requestTimeout)` }))
+        }),
+        Effect.onError(() =>
+          Effect.sync(() => {
+            fiber.interruptUnsafe()
+            this.drain(scope)
+          })
+        )
       )
-      return { scope, context }
+    })
+  }
+
+  /** Waits while too many drain, but no longer than a drain may last. */
+  private get roomToDrain(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const [first] = this.draining
+      if (this.draining.size < maxDraining || first === undefined) return Effect.void
+      return Effect.asVoid(Effect.timeoutOption(Fiber.await(first), this.telemetry.settings().shutdownTimeout))
     })
   }
 
   /** Closes what has left: it takes nothing more, and brings what it holds to where it always brought it. */
-  private drain({ scope }: Running): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function*() {
-      const fiber = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
-      this.draining.add(fiber)
-      fiber.addObserver(() => void this.draining.delete(fiber))
-      const [first] = this.draining
-      if (this.draining.size > maxDraining && first !== undefined) yield* Fiber.await(first)
-    })
+  private drain(scope: Scope.Closeable): void {
+    const fiber = Effect.runForkWith(this.context)(quietly(Scope.close(scope, Exit.void)))
+    this.draining.add(fiber)
+    fiber.addObserver(() => void this.draining.delete(fiber))
   }
 }
 

@@ -14,9 +14,11 @@ export interface Sources {
 }
 
 export interface Found {
-  readonly settings: ObservabilitySettings
-  /** Files that were read: when one changes, the settings may. */
+  readonly settings: Result.Result<ObservabilitySettings, ConfigurationError>
+  /** Files that were read, and their folder where it says which: when one changes, the settings may. */
   readonly files: ReadonlyArray<string>
+  /** What was in them, for comparison with `signature`. */
+  readonly signature: string
 }
 
 interface Problem {
@@ -30,16 +32,15 @@ const maxSecret = 64 * 1024
 const variable = (name: string): Effect.Effect<string | undefined> =>
   Config.option(Config.String(name)).pipe(Effect.map(Option.getOrUndefined), Effect.catch(() => Effect.succeed(undefined)))
 
-/** Reads all sources. Fails with all that is wrong in them, each with its file and line or its variable. */
-export const read = ({ file, input }: Sources): Effect.Effect<Found, ConfigurationError> =>
+/** Reads all sources; the error has all that is wrong in them, each with its file and line or its variable. */
+export const read = ({ file, input }: Sources): Effect.Effect<Found> =>
   Effect.gen(function*() {
     const problems: Array<Problem> = []
-    const files: Array<string> = []
+    const files: Files = new Map()
     let text = ""
     let said: ObservabilityInput = {}
     if (file !== undefined) {
-      files.push(file)
-      const found = yield* readFile(file)
+      const found = yield* readFile(file, files)
       if (Result.isFailure(found)) problems.push({ path: file, message: found.failure })
       else {
         text = found.success.text
@@ -60,15 +61,22 @@ export const read = ({ file, input }: Sources): Effect.Effect<Found, Configurati
         })
       )
     )
-    if (problems.length > 0 || settings === undefined) return yield* new ConfigurationError({ problems })
-    return { settings, files }
+    return {
+      settings: problems.length > 0 || settings === undefined ? Result.fail(new ConfigurationError({ problems })) : Result.succeed(settings),
+      files: [...files.keys()],
+      signature: [...files.values()].join("\n")
+    }
   })
 
-const readFile = (path: string): Effect.Effect<Result.Result<{ readonly text: string; readonly fields: object }, string>> =>
+/** By path: what was found there, in short. */
+type Files = Map<string, string>
+
+const readFile = (path: string, files: Files): Effect.Effect<Result.Result<{ readonly text: string; readonly fields: object }, string>> =>
   Effect.gen(function*() {
     const format = formatOf(path)
     if (format === undefined) return Result.fail("expected a file that ends in .yaml, .yml, .json or .toml")
     const bytes = yield* contents(path, maxBytes)
+    files.set(path, markOf(bytes))
     if (Result.isFailure(bytes)) return Result.fail(bytes.failure)
     return Result.map(parse(bytes.success, format), (fields) => ({ text: new TextDecoder().decode(bytes.success), fields }))
   })
@@ -95,13 +103,14 @@ const reasonOf = (error: unknown): string => {
 }
 
 /** `POSTGRES_CONNECTION_FILE=/run/secrets/db` and its like, and a folder of files that are named as variables. */
-const mounted = (problems: Array<Problem>, files: Array<string>): Effect.Effect<Record<string, string>> =>
+const mounted = (problems: Array<Problem>, files: Files): Effect.Effect<Record<string, string>> =>
   Effect.gen(function*() {
     const found: Record<string, string> = {}
     const take = (name: string, path: string, label: string) =>
-      Effect.map(contents(path, maxSecret), (bytes) => {
-        files.push(path)
+      Effect.map(contents(path, maxBytes), (bytes) => {
+        files.set(path, markOf(bytes))
         if (Result.isFailure(bytes)) problems.push({ path: label, message: bytes.failure })
+        else if (bytes.success.length > maxSecret) problems.push({ path: label, message: `is larger than ${maxSecret} bytes: it is hardly a secret` })
         else if (bytes.success.includes(0)) problems.push({ path: label, message: "is not text" })
         // Editors and `echo` end files with a line break.
         else found[name] = new TextDecoder().decode(bytes.success).replace(/\r?\n$/, "")
@@ -112,6 +121,7 @@ const mounted = (problems: Array<Problem>, files: Array<string>): Effect.Effect<
       const listed = fs === undefined
         ? Result.fail("no folder can be read: provide a FileSystem, as NodeServices.layer of @effect/platform-node")
         : yield* Effect.result(Effect.mapError(fs.readDirectory(folder), (error) => `cannot be read: ${reasonOf(error)}`))
+      files.set(folder, folderMark(listed))
       if (Result.isFailure(listed)) problems.push({ path: "OBSERVABILITY_SECRETS_DIR", message: listed.failure })
       else {
         for (const name of ObservabilityConfig.environmentNames) {
@@ -129,15 +139,30 @@ const mounted = (problems: Array<Problem>, files: Array<string>): Effect.Effect<
     return found
   })
 
-/** Changes when one of the files did, by time, size and place; what cannot be looked at is part of it. */
+/** Changes when what is in one of the files did. They are small, and neither time nor size tells of every change. */
 export const signature = (files: ReadonlyArray<string>): Effect.Effect<string> =>
   Effect.gen(function*() {
+    const folder = yield* variable("OBSERVABILITY_SECRETS_DIR")
     const fs = Option.getOrUndefined(yield* Effect.serviceOption(FileSystem.FileSystem))
-    if (fs === undefined) return ""
-    const parts = yield* Effect.forEach(files, (path) =>
-      fs.stat(path).pipe(
-        Effect.map(({ ino, mtime, size }) => `${Option.match(mtime, { onNone: () => "", onSome: (time) => String(time.getTime()) })} ${size} ${Option.getOrElse(ino, () => 0)}`),
-        Effect.catch((error) => Effect.succeed(reasonOf(error)))
-      ))
-    return parts.join("\n")
+    const marks = yield* Effect.forEach(files, (path) =>
+      path === folder && fs !== undefined
+        ? Effect.map(Effect.result(fs.readDirectory(path)), folderMark)
+        : Effect.map(contents(path, maxBytes), markOf))
+    return marks.join("\n")
   })
+
+/** Names of the secrets in a folder. */
+const folderMark = (listed: Result.Result<ReadonlyArray<string>, unknown>): string =>
+  Result.isFailure(listed) ? "unreadable" : ObservabilityConfig.environmentNames.filter((name) => listed.success.includes(name)).join(" ")
+
+/** Length and hash (FNV-1a, twice, 64 bits in all): two files in a row that differ and have the same are not to be expected. */
+const markOf = (bytes: Result.Result<Uint8Array, string>): string => {
+  if (Result.isFailure(bytes)) return bytes.failure
+  let one = 0x811c9dc5
+  let other = 0x9e3779b9
+  for (const byte of bytes.success) {
+    one = Math.imul(one ^ byte, 0x01000193)
+    other = Math.imul(other ^ byte, 0x85ebca6b)
+  }
+  return `${bytes.success.length} ${one >>> 0} ${other >>> 0}`
+}

@@ -3,11 +3,13 @@ import type * as Scope from "effect/Scope"
 import type { BatchProcessor } from "../../pipe/BatchProcessor.ts"
 import { imbalance, total } from "../../pipe/Ledger.ts"
 import type { QueueReport, Signal } from "../Telemetry.ts"
+import { Succession } from "./Succession.ts"
 
 interface Queue {
   readonly backend: string
   readonly signal: Signal
   readonly processor: BatchProcessor<any>
+  closed: boolean
   /** The last looks at it: monotonic milliseconds, items, bytes. */
   looks: ReadonlyArray<{ readonly at: number; readonly items: number; readonly bytes: number }>
 }
@@ -29,12 +31,18 @@ export class Queues {
 
   readonly enter = (backend: string, signal: Signal, processor: BatchProcessor<any>): Effect.Effect<void, never, Scope.Scope> =>
     Effect.asVoid(Effect.acquireRelease(
-      Effect.sync(() => {
-        const queue: Queue = { backend, signal, processor, looks: [] }
-        this.open.add(queue)
+      Effect.map(Succession, (handover) => {
+        const queue: Queue = { backend, signal, processor, looks: [], closed: false }
+        const open = () => void (queue.closed || this.open.add(queue))
+        if (handover === undefined) open()
+        else handover.defer(open)
         return queue
       }),
-      (queue) => Effect.sync(() => void this.open.delete(queue))
+      (queue) =>
+        Effect.sync(() => {
+          queue.closed = true
+          this.open.delete(queue)
+        })
     ))
 
   /** Remembers how full they are; to be called now and then. */

@@ -3,12 +3,14 @@ import type { Registry } from "../../metrics/internal/Registry.ts"
 import * as StandardMetrics from "../../metrics/StandardMetrics.ts"
 import { imbalance } from "../../pipe/Ledger.ts"
 import type { SamplingReport } from "../../tracing/ObservabilityTracer.ts"
+import type { Books } from "./Books.ts"
 import type { ComponentReport, LoadReport, Signal } from "../Telemetry.ts"
 
 /** What the toolkit says about itself, as `obs_*` metrics in the same store. */
 export class SelfMetrics {
   private readonly store: Registry
   private readonly reports: () => ReadonlyArray<ComponentReport>
+  private readonly books: Books
   private readonly sampling: () => SamplingReport
   private readonly load: () => LoadReport | undefined
   private readonly seen = new Map<string, number>()
@@ -16,6 +18,7 @@ export class SelfMetrics {
   constructor(
     store: Registry,
     reports: () => ReadonlyArray<ComponentReport>,
+    books: Books,
     sampling: () => SamplingReport,
     load: () => LoadReport | undefined
   ) {
@@ -23,6 +26,7 @@ export class SelfMetrics {
     this.store = store
     this.sampling = sampling
     this.reports = reports
+    this.books = books
   }
 
   loss(backend: string, signal: Signal, count: number, reason: string): void {
@@ -41,7 +45,14 @@ export class SelfMetrics {
     for (const reason of ["overflow", "expired", "shutdown"] as const) {
       this.rise(StandardMetrics.DecidedEarly, `early ${reason}`, sampling.decidedEarly[reason], { reason })
     }
-    for (const component of this.reports()) {
+    const reports = this.reports()
+    for (const { backend, ledger, signal } of this.books.removed(reports)) {
+      const labels = { backend, signal }
+      store.setGauge(StandardMetrics.QueueItems, ledger.queued + ledger.inFlight, labels)
+      store.setGauge(StandardMetrics.QueueAge, 0, labels)
+      this.rise(StandardMetrics.Exported, `exported ${backend} ${signal}`, ledger.exported, labels)
+    }
+    for (const component of reports) {
       for (const { ledger, oldestAgeMillis, queuedItems, signal } of component.signals) {
         const labels = { backend: component.name, signal }
         store.setGauge(StandardMetrics.QueueItems, queuedItems, labels)
@@ -67,7 +78,7 @@ export class SelfMetrics {
   /** Brings a counter up to a total kept elsewhere. */
   private rise(metric: MetricDefinition, key: string, total: number, labels: Readonly<Record<string, string>>): void {
     let before = this.seen.get(key) ?? 0
-    // A backend that took another's place has books of its own.
+    // A queue that a backend made by itself begins anew with its successor.
     if (total < before) this.seen.set(key, before = 0)
     if (total > before) {
       this.store.increment(metric, total - before, labels)

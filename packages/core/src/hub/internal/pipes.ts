@@ -15,6 +15,7 @@ import { quietly } from "../quietly.ts"
 import type { Signal, Telemetry } from "../Telemetry.ts"
 import { Succession } from "./Succession.ts"
 import { selecting } from "./selecting.ts"
+import type { Books } from "./Books.ts"
 import type { Queues } from "./Queues.ts"
 import type { SelfMetrics } from "./SelfMetrics.ts"
 
@@ -25,6 +26,7 @@ interface Hub {
   /** Called with every new settings; gives the way to stop it. */
   readonly onReload: (hook: (settings: ObservabilitySettings) => void) => () => void
   readonly queues: Queues
+  readonly books: Books
   /** Whether the program goes on without the backend that closes. */
   readonly goesOn: () => boolean
 }
@@ -62,12 +64,14 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
   const ends = new Map<string, () => void>()
   return (options) => Effect.gen(function*() {
     const { self, store } = hub
-    const settings = hub.settings()
+    const handover = yield* Succession
+    const settings = handover?.settings() ?? hub.settings()
     const clock = yield* Clock.Clock
     const { interval, name } = options
-    const turn = yield* Succession
+    const turn = handover?.turn ?? 0
     const key = `${name} ${turn}`
     hub.budget.open(key)
+    const keep = yield* hub.books.enter(name, "metrics")
     const processor = yield* BatchProcessor.make<MetricFrame>(
       options.exporter,
       {
@@ -92,16 +96,14 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
         onTune: tuning(hub, options.policy, (now) => ({ attemptTimeout: now.requestTimeout, drainDeadline: now.shutdownTimeout }))
       }
     )
-    // What was recorded up to here is the former one's, what comes after is ours.
-    if (turn > 0) ends.get(name)?.()
+    keep(processor.ledger)
     yield* hub.queues.enter(name, "metrics", processor)
     const reader = store.frames()
     let start = clock.currentTimeMillisUnsafe()
-    // A new reader begins with all there ever was: the former one, or the time in which there was none, has had that.
-    if (turn > 0) reader.take(start, start)
+    let begun = handover === undefined
     let ended = false
     const take = (end: number) => {
-      if (ended) return
+      if (!begun || ended) return
       store.refresh()
       self.refresh()
       if (store.size > 0) processor.offerUnsafe(reader.take(Math.min(start, end), end))
@@ -115,7 +117,22 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
       ended = true
       if (ends.get(name) === end) ends.delete(name)
     }
-    ends.set(name, end)
+    // What was recorded up to here is the former one's, what comes after is ours.
+    const begin = () => {
+      if (ended) return
+      if (handover !== undefined) {
+        ends.get(name)?.()
+        start = clock.currentTimeMillisUnsafe()
+        // A new reader begins with all there ever was: the former one, or the time in which there was none, has had that. Who keeps something beside
+        // the frames is asked for the weight of each in the step in which it was taken.
+        const before = reader.take(start, start)
+        options.policy?.weigh?.(before)
+      }
+      begun = true
+      ends.set(name, end)
+    }
+    if (handover === undefined) begin()
+    else handover.defer(begin)
     yield* Effect.addFinalizer(() => Effect.sync(end))
     const tick = Effect.suspend(() => {
       const now = clock.currentTimeMillisUnsafe()
@@ -168,10 +185,10 @@ const exportItems = <A>(
   options: { readonly name: string; readonly exporter: Exporter<A>; readonly policy?: Partial<Policy<A>> },
   defaults: Partial<Policy<A>>
 ): Effect.Effect<BatchProcessor.BatchProcessor<A>, never, Scope.Scope> =>
-  Effect.flatMap(Succession, (turn) => {
-    const settings = hub.settings()
-    const key = `${options.name} ${turn}`
-    return Effect.tap(BatchProcessor.make<A>(
+  Effect.flatMap(Succession, (handover) => {
+    const settings = handover?.settings() ?? hub.settings()
+    const key = `${options.name} ${handover?.turn ?? 0}`
+    return Effect.flatMap(hub.books.enter(options.name, signal), (keep) => Effect.tap(BatchProcessor.make<A>(
       options.exporter,
       {
         ...BatchProcessor.defaultPolicy<A>(),
@@ -191,7 +208,10 @@ const exportItems = <A>(
           batchSize: now.batchSize, flushInterval: now.flushInterval, attemptTimeout: now.requestTimeout, drainDeadline: now.shutdownTimeout
         }))
       }
-    ), (processor) => hub.queues.enter(options.name, signal, processor))
+    ), (processor) => {
+      keep(processor.ledger)
+      return hub.queues.enter(options.name, signal, processor)
+    }))
   })
 
 /** Follows the settings in what the backend did not say itself. */
