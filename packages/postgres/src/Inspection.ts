@@ -72,7 +72,7 @@ export const inspect = (options: InspectOptions): Effect.Effect<StoreInspection 
           writers: writers.map((row) => ({
             service: String(row["service"]), instance: String(row["instance"]), env: String(row["env"]), silentMillis: Math.max(0, Number(row["silent"]))
           })),
-          storage: yield* report(session, { config })
+          storage: yield* report(session, { config }, { trial: false })
         }
       })
     return yield* Effect.acquireUseRelease(Session.open(config.target, 20_000), look, (session) => session.close).pipe(

@@ -1,11 +1,12 @@
 import { AlertHistory, ErrorHistory, HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
-import type { AlertEvent, BatchProcessor, ComponentReport, CompositionError, ErrorData, HealthPart, MetricFrame, SpanData } from "@effect-observability/core"
+import type { AlertEvent, BatchProcessor, CapacityReport, ComponentReport, CompositionError, ErrorData, HealthPart, MetricFrame, SpanData } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
+import * as Capacity from "./capacity/watch.ts"
 import * as EmbeddedServer from "./embedded/EmbeddedServer.ts"
 import { Live, make as makeLive } from "./Live.ts"
 import * as Coordinator from "./internal/coordinator.ts"
@@ -135,6 +136,8 @@ const make = (options: PostgresOptions) =>
 
     const worker = spans === undefined || !config.packing ? undefined : yield* SpanWorker.start(store, config.searchable)
 
+    const capacity = yield* Capacity.start(store, () => telemetry.settings().metrics.maxSeries)
+
     yield* telemetry.register({
       name: config.name,
       kind: "postgres",
@@ -144,7 +147,8 @@ const make = (options: PostgresOptions) =>
       ...(coordinator === undefined ? {} : { coordinator }),
       flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void, errors.flush, alerts.flush], { concurrency: 4, discard: true }),
       report: () => report(config, store, { frames, spans, errors, alerts }, worker),
-      parts: () => [databaseOf(config.name, store)]
+      parts: () => [databaseOf(config.name, store), ...diskOf(config.name, capacity.current())],
+      capacity: capacity.current
     })
     return config.history ? yield* history(config, store) : nothing
   })
@@ -174,6 +178,21 @@ const databaseOf = (name: string, store: Store.Store): HealthPart => {
   const { problem, ready } = store.state()
   const status = !ready && problem === undefined ? "starting" : problem === undefined ? "up" : "degraded"
   return { name: `${name}.database`, group: "storage", status, reason: problem, lastError: undefined }
+}
+
+/** A disk that is full within this time is trouble. Milliseconds. */
+const soon = 7 * 86_400_000
+
+/** Only where somebody said how much room there is. */
+const diskOf = (name: string, capacity: CapacityReport | undefined): ReadonlyArray<HealthPart> => {
+  if (capacity?.capacity === undefined) return []
+  const { at, capacity: room, fullAt, usedBytes } = capacity
+  const reason = usedBytes >= room
+    ? "the database has taken all the room it was given"
+    : fullAt !== undefined && fullAt - at < soon
+    ? `at this rate the disk is full on ${new Date(fullAt).toISOString().slice(0, 16)}Z`
+    : undefined
+  return [{ name: `${name}.disk`, group: "storage", status: reason === undefined ? "up" : "degraded", reason, lastError: undefined }]
 }
 
 /** A queue that has waited this long is not catching up. Milliseconds. */

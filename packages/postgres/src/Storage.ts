@@ -1,8 +1,9 @@
-import { HistoryError } from "@effect-observability/core"
-import * as Clock from "effect/Clock"
+import { type CapacityReport, HistoryError } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
+import { estimate } from "./capacity/estimate.ts"
+import { type Look, look } from "./capacity/look.ts"
 import * as Deletion from "./internal/deletion.ts"
 import { describe, sqlState } from "./internal/errors.ts"
 import { type Partitioned, sqlNames } from "./internal/names.ts"
@@ -35,8 +36,13 @@ export interface StorageReport {
   /** Mean of the last seven finished days that hold anything. */
   readonly bytesPerDay: number | undefined
   readonly capacity: number | undefined
-  /** Milliseconds since the epoch; `undefined` without a capacity, without growth, or when retention keeps it below. */
+  /**
+   * Milliseconds since the epoch; `undefined` without a capacity, without growth, or when retention keeps it below. By finished days; before there is one, by
+   * `estimate`.
+   */
   readonly fullAt: number | undefined
+  /** Growth as told from the last minutes; `undefined` while nobody records. */
+  readonly estimate: CapacityReport | undefined
 }
 
 export interface Deleted {
@@ -58,7 +64,7 @@ export class Storage extends Context.Service<Storage, {
 }>()("@effect-observability/postgres/Storage") {}
 
 export const make = (store: Store): Storage["Service"] => ({
-  report: failing(store.withSession((session) => report(session, store))),
+  report: failing(store.withSession((session) => report(session, store, { trial: true }))),
   deleteMetrics: (of) => {
     const empty = "service" in of ? of.service === "" : Object.keys(of.labels).length === 0
     if (empty) return Effect.fail(new HistoryError({ reason: "invalid", message: "deleteMetrics: name a service, or at least one label: nothing was deleted" }))
@@ -75,8 +81,21 @@ const failing = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Histor
 
 const day = 86_400_000
 
+/** How far back the estimate looks. Milliseconds. */
+const window = 300_000
+
+export interface ReportOptions {
+  /** Whether spans may be packed on trial into temporary tables, which a transaction that only reads must not. */
+  readonly trial: boolean
+  /** An earlier look of the same store. */
+  readonly before?: Look | undefined
+  readonly onLook?: (look: Look) => void
+  /** Where growth ends. */
+  readonly maxSeries?: number
+}
+
 /** A report over `session` alone; nothing is written. */
-export const report = (session: Session, store: Pick<Store, "config">): Effect.Effect<StorageReport, SqlError> =>
+export const report = (session: Session, store: Pick<Store, "config">, options: ReportOptions): Effect.Effect<StorageReport, SqlError> =>
   Effect.gen(function*() {
     const t = sqlNames(store.config.names)
     // A leaf belongs to the table it was attached to; its name ends with the digits of what it holds.
@@ -88,8 +107,11 @@ export const report = (session: Session, store: Pick<Store, "config">): Effect.E
         where n.nspname = $1 and c.relkind = 'r' and coalesce(p.relname, c.relname) ~ '^obs_' order by 1, 2`,
       [text(store.config.names.schema)]
     )
-    const database = Number((yield* session.query("select pg_database_size(current_database())::int8 as bytes"))[0]!["bytes"])
-    const now = yield* Clock.currentTimeMillis
+    const { names, retentionDays, searchable } = store.config
+    const seen = yield* look(session, { names, searchable, window, trial: options.trial })
+    options.onLook?.(seen)
+    const database = seen.databaseBytes ?? seen.storeBytes
+    const { now } = seen
     const today = new Date(now).toISOString().slice(0, 10).replaceAll("-", "")
     // Of finished days, those that hold anything.
     const days = new Map<string, number>()
@@ -117,19 +139,30 @@ export const report = (session: Session, store: Pick<Store, "config">): Effect.E
         return perDay === 0 ? undefined : { perDay, [name]: bytes / perDay } as { readonly perDay: number } & Record<K, number>
       })
     const { capacity } = store.config
+    const samples = yield* sizeOf("bytesPerSample", ["metric_pack_day", "metric_segment"], "sum(n) filter (where col = 0)")
+    // Packed a few minutes after they came; until then, or without packing, as they came.
+    const spans = (yield* sizeOf("bytesPerSpan", ["span_pack", "trace_pack"], "sum(n)")) ?? (yield* sizeOf("bytesPerSpan", ["trace_part"], "sum(span_count)"))
+    const recording = seen.lanes.length > 0 || seen.spans.rows > 0 || seen.errors.rows > 0
+    const growth = estimate(seen, {
+      capacity, kept: days.size, retentionDays: retentionDays(),
+      before: options.before,
+      finished: { bytesPerSample: samples?.bytesPerSample, bytesPerSpan: spans?.bytesPerSpan },
+      ...(options.maxSeries === undefined ? {} : { maxSeries: options.maxSeries })
+    })
     return {
       tables: tablesOf(leaves),
       bytes: leaves.reduce((sum, leaf) => sum + Number(leaf["bytes"]), 0),
       databaseBytes: database,
-      samples: yield* sizeOf("bytesPerSample", ["metric_pack_day", "metric_segment"], "sum(n) filter (where col = 0)"),
-      // Packed a few minutes after they came; until then, or without packing, as they came.
-      spans: (yield* sizeOf("bytesPerSpan", ["span_pack", "trace_pack"], "sum(n)")) ??
-        (yield* sizeOf("bytesPerSpan", ["trace_part"], "sum(span_count)")),
+      samples,
+      spans,
       bytesPerDay,
       capacity,
-      fullAt: capacity === undefined || bytesPerDay === undefined
+      estimate: recording ? growth : undefined,
+      fullAt: capacity === undefined
         ? undefined
-        : fullAt(now, { capacity, database, bytesPerDay, kept: days.size, retentionDays: store.config.retentionDays() })
+        : bytesPerDay === undefined
+        ? recording ? growth.fullAt : undefined
+        : fullAt(now, { capacity, database, bytesPerDay, kept: days.size, retentionDays: retentionDays() })
     }
   })
 

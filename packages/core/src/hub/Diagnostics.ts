@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { AlertStatus } from "../alerting/Alert.ts"
 import type { CardinalityReport, MetricFamily } from "../metrics/MetricStore.ts"
+import type { CapacityReport } from "./Capacity.ts"
 import type { ConfigurationState } from "./Reload.ts"
 import { worst } from "./Health.ts"
 import { imbalances } from "./internal/HealthChecks.ts"
@@ -37,6 +38,8 @@ export interface DiagnosticsReport {
   /** The configuration in force, without secrets. */
   readonly settings: Readonly<Record<string, unknown>>
   readonly queues: ReadonlyArray<QueueReport>
+  /** Of each store that says so: how fast it grows, and when its disk is full. */
+  readonly capacity: ReadonlyArray<CapacityReport & { readonly backend: string }>
   /** What `LoadControl` says; `null` without it. */
   readonly load: LoadReport | null
   readonly sampling: SamplingReport
@@ -87,6 +90,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     configuration: telemetry.configuration(),
     settings: shownSettings(telemetry.settings()),
     queues: telemetry.queues(),
+    capacity: telemetry.capacity(),
     load: telemetry.load() ?? null,
     sampling: telemetry.sampling(),
     openSpans: telemetry.openSpans(),

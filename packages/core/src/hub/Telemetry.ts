@@ -26,6 +26,7 @@ import type { SpanData } from "../tracing/SpanData.ts"
 import type { Tracer } from "../tracing/Tracer.ts"
 import type { Handover } from "./internal/Succession.ts"
 import type { ConfigurationState, ReloadReport, Transition } from "./Reload.ts"
+import type { CapacityReport } from "./Capacity.ts"
 import type { Diagnostics } from "./Diagnostics.ts"
 import type { Health, HealthPart } from "./Health.ts"
 import { layer as live } from "./TelemetryLive.ts"
@@ -155,6 +156,8 @@ export interface Listener {
   readonly report: () => ComponentReport
   /** What it says of the database and disk it stands on. */
   readonly parts?: () => ReadonlyArray<HealthPart>
+  /** How fast its store grows; `undefined` while that is not known. */
+  readonly capacity?: () => CapacityReport | undefined
 }
 
 export interface ReportOptions {
@@ -288,6 +291,8 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly reports: () => ReadonlyArray<ComponentReport>
   /** The books of what is in none of the reports: backends and signals that were taken out. */
   readonly removed: () => ReadonlyArray<RemovedBooks>
+  /** Stores that say how fast they grow, by backend. */
+  readonly capacity: () => ReadonlyArray<CapacityReport & { readonly backend: string }>
   /** The queues made by this hub. */
   readonly queues: () => ReadonlyArray<QueueReport>
   /** How full the queues of spans are, 0 to 1, by the least full of them: what a dead backend cannot take, another may. */

@@ -245,6 +245,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       flush,
       reports,
       removed: () => books.removed(reports()),
+      capacity: () => listeners.all.flatMap(capacityOf),
       queues: () => queues.reports(),
       spanQueueFill: () => queues.spanFill(),
       load: () => listeners.gate?.report(),
@@ -338,6 +339,15 @@ const newInstance: Effect.Effect<string> = Effect.map(
 const alertsOf = (listener: Listener) => {
   try {
     return listener.alerts?.() ?? []
+  } catch {
+    return []
+  }
+}
+
+const capacityOf = (listener: Listener) => {
+  try {
+    const capacity = listener.capacity?.()
+    return capacity === undefined ? [] : [{ backend: listener.name, ...capacity }]
   } catch {
     return []
   }

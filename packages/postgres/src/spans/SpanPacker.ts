@@ -139,6 +139,47 @@ const chunk = (session: Session, options: PackerOptions, day: Day, from: string)
 /** What deletion and packing take in turn, so that nobody packs what is being deleted. */
 export const lockName = (names: Names): string => `effect-observability spans ${names.schema}`
 
+export interface Trial {
+  readonly spans: number
+  /** Of each. */
+  readonly bytes: number
+}
+
+/**
+ * Packs up to `most` spans that wait into tables that go with the transaction, and gives the bytes each takes there. `undefined` when none
+ * waits. The spans stay as they are; no writer waits. Fails in a transaction that may only read, or without the right to temporary tables.
+ */
+export const trial = (session: Session, { names, searchable }: PackerOptions, most: number): Effect.Effect<Trial | undefined, SqlError> =>
+  Effect.gen(function*() {
+    const t = sqlNames(names)
+    let found: ReadonlyArray<Found> = []
+    let start = ""
+    for (const day of (yield* days(session, { names, searchable })).toReversed()) {
+      // Also what came a moment ago.
+      found = yield* collect(session, t, day, "(0,0)", -3 * 86_400, most)
+      start = day.start
+      if (found.length > 0) break
+    }
+    if (found.length === 0) return undefined
+    const parts = found.toSorted((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0))
+    yield* session.execute("begin")
+    const spans = parts.reduce((sum, part) => sum + part.spanIds.length, 0)
+    const size = Effect.map(
+      session.query("select (pg_total_relation_size('pg_temp.obs_trial_trace_pack') + pg_total_relation_size('pg_temp.obs_trial_span_pack'))::int8 as bytes"),
+      (rows) => Number(rows[0]!["bytes"])
+    )
+    return yield* Effect.gen(function*() {
+      for (const table of ["trace_pack", "span_pack"] as const) {
+        yield* session.execute(`create temporary table obs_trial_${table} (like ${t[table]} including storage including compression including indexes) with (toast_tuple_target = 128)`)
+      }
+      const empty = yield* size
+      const there = { ...t, trace_pack: "pg_temp.obs_trial_trace_pack", span_pack: "pg_temp.obs_trial_span_pack" }
+      for (const row of Packing.packTraces(parts)) yield* session.query(insertTraces(there), traceParameters(start, 0n, row))
+      for (const row of Packing.packSpans(parts, searchable)) yield* session.query(insertSpans(there), spanParameters(start, 0n, row))
+      return { spans, bytes: ((yield* size) - empty) / spans }
+    }).pipe(Effect.ensuring(Effect.ignore(session.execute("rollback"))))
+  })
+
 /** Inserts the packed rows, compares, deletes. A difference undoes it all and is returned as a sentence. */
 const exchange = (session: Session, options: PackerOptions, day: Day, parts: ReadonlyArray<Found>): Effect.Effect<string | undefined, SqlError> =>
   Effect.gen(function*() {

@@ -85,6 +85,52 @@ export const segmentOf = (
     (rows) => rows[0]!["id"] as bigint
   )
 
+/** Columns of some series of one kind, as packing would see them. */
+export interface Sampled {
+  readonly kind: number
+  /** Series of the kind in the lane, and how many of them were looked at. */
+  readonly series: number
+  readonly looked: number
+  readonly columns: ReadonlyArray<{ readonly col: number; readonly values: Float64Array }>
+}
+
+/** What packing would make of up to about `most` values of a lane's last frames; nothing is written. Buckets that held nothing are left out. */
+export const sample = (
+  session: Session,
+  t: Sql,
+  { from, lane, to }: { readonly lane: number; readonly from: number; readonly to: number },
+  most: number
+): Effect.Effect<{ readonly frames: number; readonly kinds: ReadonlyArray<Sampled> }, SqlError> =>
+  Effect.gen(function*() {
+    const range = [int4(lane), timestamptz(from), timestamptz(to)]
+    const frames = yield* framesOf(session, t, range, from)
+    const size = frames.keys.size
+    const out: Array<Sampled> = []
+    if (size === 0) return { frames: 0, kinds: out }
+    const lists = yield* listsOf(session, t, lane)
+    for (const plan of plansOf(t)) {
+      const list = lists.get(plan.kind) ?? []
+      if (list.length === 0) continue
+      const width = plan.single.length + list.reduce((sum, place) => sum + place.width, 0) / list.length
+      const columns: Array<{ readonly col: number; readonly values: Float64Array }> = []
+      let looked = 0
+      for (const places of runsOf(list, Math.max(8, Math.floor(most / (4 * size * width))))) {
+        const matrix = yield* read(session, plan, range, places, frames)
+        eachColumn(matrix, places, size, plan, (_, col, values) => void columns.push({ col, values }))
+        looked += places.length
+      }
+      out.push({ kind: plan.kind, series: list.length, looked, columns })
+    }
+    return { frames: size, kinds: out }
+  })
+
+/** Four pieces of the list, evenly apart, of `wanted` places in all; the whole list when it is not longer. */
+const runsOf = (list: ReadonlyArray<Place>, wanted: number): ReadonlyArray<ReadonlyArray<Place>> => {
+  if (list.length <= wanted) return [list]
+  const size = Math.max(1, Math.floor(wanted / 4))
+  return [0, 1, 2, 3].map((i) => Math.floor(((list.length - size) * i) / 3)).map((from) => list.slice(from, from + size))
+}
+
 // ------------------------------------------------------------------------------------------------------------------- reading
 
 interface Frames {
@@ -238,6 +284,23 @@ class Parts {
   }
 }
 
+type Take = (place: Place, col: number, values: Float64Array) => void
+
+/** The columns of one series: its numbers, then those of its buckets that held anything, or its quantiles. */
+const columnsOfPlace = (matrix: Matrix, places: ReadonlyArray<Place>, i: number, frames: number, plan: Plan, take: Take): void => {
+  const place = places[i]!
+  plan.single.forEach(({ col }, j) => take(place, col, matrix[j]!.subarray(i * frames, (i + 1) * frames)))
+  for (let j = 0; j < place.width; j++) {
+    const at = (place.from - places[0]!.from + j) * frames
+    const values = matrix.at(-1)!.subarray(at, at + frames)
+    if (plan.kind !== Encoding.kinds.histograms || values.some((value) => value !== 0 && value === value)) take(place, col.first + j, values)
+  }
+}
+
+const eachColumn = (matrix: Matrix, places: ReadonlyArray<Place>, frames: number, plan: Plan, take: Take): void => {
+  for (let i = 0; i < places.length; i++) columnsOfPlace(matrix, places, i, frames, plan, take)
+}
+
 const pack = (
   matrix: Matrix,
   places: ReadonlyArray<Place>,
@@ -249,19 +312,13 @@ const pack = (
   Effect.gen(function*() {
     const columns: Array<Column> = []
     let packed = 0
-    for (const [i, place] of places.entries()) {
-      const part = parts.next(place.series)
-      const add = (number: number, values: Float64Array) => {
+    for (let i = 0; i < places.length; i++) {
+      const part = parts.next(places[i]!.series)
+      columnsOfPlace(matrix, places, i, frames, plan, (place, number, values) => {
         const made = column(place.series, number, values, part)
         if (made !== undefined) columns.push(made)
         packed += values.length
-      }
-      plan.single.forEach(({ col }, j) => add(col, matrix[j]!.subarray(i * frames, (i + 1) * frames)))
-      for (let j = 0; j < place.width; j++) {
-        const at = (place.from - places[0]!.from + j) * frames
-        const values = matrix.at(-1)!.subarray(at, at + frames)
-        if (plan.kind !== Encoding.kinds.histograms || values.some((value) => value !== 0 && value === value)) add(col.first + j, values)
-      }
+      })
       if (packed > stretch) {
         packed = 0
         yield* Effect.yieldNow

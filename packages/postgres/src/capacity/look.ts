@@ -1,0 +1,249 @@
+import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
+import { describe } from "../internal/errors.ts"
+import { type Sql, sqlNames } from "../internal/names.ts"
+import * as Hours from "../internal/packing/hours.ts"
+import { text, timestamptz } from "../internal/parameters.ts"
+import type { Session } from "../internal/session.ts"
+import type { Names } from "../PostgresConfig.ts"
+import * as SpanPacker from "../spans/SpanPacker.ts"
+import { type Kind, learn } from "./columns.ts"
+
+/** Frames of one lane and table within the window. */
+export interface LaneRate {
+  readonly lane: number
+  readonly table: "metric" | "histogram" | "summary"
+  readonly frames: number
+  /** Milliseconds they cover. */
+  readonly covered: number
+  /** Of all its frames, by column. */
+  readonly bytes: ReadonlyArray<number>
+  /** Series in its frames, at the middle of the window and at its end. */
+  readonly seriesThen: number
+  readonly seriesNow: number
+  /** When its first and its last frame ended. */
+  readonly first: number
+  readonly last: number
+}
+
+/** Rows that come one by one, in the older and the newer half of the window. */
+export interface RowRate {
+  readonly rows: number
+  readonly items: number
+  /** Of a row, over the hour. */
+  readonly rowBytes: number
+  /** Share of the newer rows in the first, wider form: whether it falls is not known where it is all of them. */
+  readonly firstForm: number
+  readonly older: number
+  readonly newer: number
+}
+
+/** One look at the store's last minutes. Nothing is written. */
+export interface Look {
+  readonly now: number
+  readonly window: number
+  readonly lanes: ReadonlyArray<LaneRate>
+  /** By kind, learnt from the lanes with the most series. */
+  readonly kinds: ReadonlyMap<number, Kind>
+  /** Series by kind in the lists of those lanes. */
+  readonly listed: ReadonlyMap<number, number>
+  readonly spans: RowRate
+  readonly errors: RowRate
+  /** Spans packed, in truth or on trial, and what each takes; of a trial also with half as many. */
+  readonly packedSpans: (SpanPacker.Trial & { readonly half?: SpanPacker.Trial | undefined }) | undefined
+  /** What one more series takes where labels are kept. */
+  readonly seriesBytes: number
+  readonly storeBytes: number
+  readonly databaseBytes: number | undefined
+  /** Bytes of WAL ever written by the server. */
+  readonly wal: number | undefined
+  readonly notes: ReadonlyArray<string>
+}
+
+export interface LookOptions {
+  readonly names: Names
+  readonly searchable: ReadonlySet<string>
+  /** Milliseconds; how far back it looks. */
+  readonly window: number
+  /** Default: the server's clock. */
+  readonly now?: number
+  /** Whether spans may be packed on trial, which needs temporary tables. */
+  readonly trial: boolean
+}
+
+/** Values of series that are looked at, over all kinds of a lane. */
+const sampled = 120_000
+/** Spans that are packed on trial. */
+const trialSpans = 4_096
+/** So many packed today tell what the next ones take. */
+const enoughSpans = 3 * 16_384
+const lanesLearntFrom = 3
+
+export const look = (session: Session, options: LookOptions): Effect.Effect<Look, SqlError> =>
+  Effect.gen(function*() {
+    const t = sqlNames(options.names)
+    const notes: Array<string> = []
+    const now = options.now ?? Number((yield* session.query("select (extract(epoch from now()) * 1000)::int8 as now"))[0]!["now"])
+    const range = [timestamptz(now - options.window), timestamptz(now)]
+    const lanes: Array<LaneRate> = []
+    for (const [table, columns, cards] of tablesOf) {
+      const rows = yield* session.query(laneRates(t[`${table}_frame`], columns, cards), [...range, timestamptz(now - options.window / 2)])
+      for (const row of rows) {
+        const number = (name: string) => Number(row[name] ?? 0)
+        lanes.push({
+          lane: row["lane"] as number, table, frames: number("frames"), covered: number("covered"), bytes: (row["bytes"] as ReadonlyArray<number>).map(Number),
+          seriesThen: number("series_then"), seriesNow: number("series_now"), first: number("first"), last: number("last")
+        })
+      }
+    }
+    const { kinds, listed } = yield* learnFrom(session, t, lanes, now - options.window, now)
+    const spans = yield* rowRate(session, {
+      table: t.trace_part, items: "span_count", columns: spanColumns,
+      plain: "(numbers is null or 0 = any (numbers[2 * span_count + 1 : 3 * span_count]))"
+    }, range, now - options.window / 2)
+    const errors = yield* rowRate(session, { table: t.error_event, items: "1 + 0 * seq", columns: errorColumns, plain: "false" }, range, now - options.window / 2)
+    const packedSpans = spans.items === 0 ? undefined : yield* packedSpanBytes(session, t, options, now).pipe(
+      Effect.catch((error) => Effect.sync(() => {
+        notes.push(`packed spans are guessed: ${describe(error)}`)
+        return undefined
+      }))
+    )
+    const sizes = (yield* session.query(
+      `select coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 as bytes,
+          coalesce(sum(pg_total_relation_size(c.oid)) filter (where c.relname in ('obs_series', 'obs_lane_series')), 0)::int8 as dictionaries
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind = 'r' and c.relname ~ '^obs_'`,
+      [text(options.names.schema)]
+    ))[0]!
+    const known = Number((yield* session.query(`select count(*)::int8 as n from ${t.series}`))[0]!["n"])
+    // Asked so that nothing fails: in a transaction of the caller's a failure would end it.
+    const server = (yield* session.query(
+      `select case when has_database_privilege(current_database(), 'CONNECT') or pg_has_role('pg_read_all_stats', 'USAGE')
+          then pg_database_size(current_database()) end::int8 as database,
+        case when not pg_is_in_recovery() then pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') end::int8 as wal`
+    ))[0]!
+    if (server["database"] === null) notes.push("the role may not ask for the size of the database: that of the store stands for it")
+    return {
+      now,
+      window: options.window,
+      lanes,
+      kinds,
+      listed,
+      spans,
+      errors,
+      packedSpans,
+      // Empty, the two take a page for each index.
+      seriesBytes: Math.min(4_000, Math.max(300, (Number(sizes["dictionaries"]) - 106_496) / Math.max(1, known))),
+      storeBytes: Number(sizes["bytes"]),
+      databaseBytes: server["database"] === null ? undefined : Number(server["database"]),
+      wal: server["wal"] === null ? undefined : Number(server["wal"]),
+      notes
+    }
+  })
+
+const tablesOf = [
+  ["metric", ["c2", "c4", "c8", "g"], "coalesce(cardinality(c2), cardinality(c4), cardinality(c8), 0) + coalesce(cardinality(g), 0)"],
+  ["histogram", ["b2", "b4", "b8", "sums", "mins", "maxs"], "cardinality(sums)"],
+  ["summary", ["counts", "sums", "quantiles"], "cardinality(sums)"]
+] as const
+
+const spanColumns = [
+  "span_ids", "parent_ids", "operations", "starts", "durations", "statuses", "messages", "attributes", "events", "links", "weights", "states",
+  "lost_attributes", "lost_events", "lost_links", "numbers", "strangers", "texts"
+]
+const errorColumns = [
+  "fingerprint", "kind", "class", "level", "type", "message", "trace_id", "span_id", "request_id", "user_id", "tenant_id", "module", "document"
+]
+
+const columnBytes = (columns: ReadonlyArray<string>): string => columns.map((column) => `coalesce(pg_column_size(${column}), 0)`).join(" + ")
+
+/** `$1` to `$2` is the window, `$3` its middle. */
+const laneRates = (table: string, columns: ReadonlyArray<string>, cards: string): string =>
+  `select lane, count(*)::int4 as frames, sum(span_ms)::float8 as covered, array[${columns.map((column) => `sum(${columnBytes([column])})`).join(", ")}]::float8[] as bytes,
+      coalesce((array_agg(${cards} order by ts) filter (where ts > $3::timestamptz))[1], 0) as series_then, (array_agg(${cards} order by ts desc))[1] as series_now,
+      (extract(epoch from min(ts)) * 1000)::float8 as first, (extract(epoch from max(ts)) * 1000)::float8 as last
+    from ${table} where ts > $1::timestamptz and ts <= $2::timestamptz group by lane`
+
+/** `plain`: of rows whose form is a first one, and becomes rare when the writer has learnt what its rows have in common. */
+const rowRate = (
+  session: Session,
+  { columns, items, plain, table }: { readonly table: string; readonly items: string; readonly columns: ReadonlyArray<string>; readonly plain: string },
+  range: ReadonlyArray<unknown>,
+  middle: number
+): Effect.Effect<RowRate, SqlError> =>
+  Effect.map(
+    session.query(
+      `select count(*)::int8 as rows, coalesce(sum(${items}), 0)::int8 as items, ${["plain", "not plain"].flatMap((form, i) => [
+        `coalesce(avg(${columnBytes(columns)}) filter (where ${form}), 0)::float8 as bytes_${i}`,
+        `count(*) filter (where ${form} and ts <= $3::timestamptz)::float8 as older_${i}`,
+        `count(*) filter (where ${form} and ts > $3::timestamptz)::float8 as newer_${i}`
+      ]).join(", ")},
+          coalesce(sum(${items}) filter (where ts <= $3::timestamptz), 0)::int8 as older, coalesce(sum(${items}) filter (where ts > $3::timestamptz), 0)::int8 as newer
+        from (select *, ${plain} as plain from ${table} where ts > $1::timestamptz and ts <= $2::timestamptz) r`,
+      [...range, timestamptz(middle)]
+    ),
+    (rows): RowRate => {
+      const row = rows[0]!
+      return { rows: Number(row["rows"]), items: Number(row["items"]), ...meanBytes((name) => Number(row[name])), older: Number(row["older"]), newer: Number(row["newer"]) }
+    }
+  )
+
+/** What is first written of an operation is wider than what comes after: the share of such rows goes on falling as it fell from half to half. */
+const meanBytes = (of: (name: string) => number): Pick<RowRate, "rowBytes" | "firstForm"> => {
+  const shareOf = (half: "older" | "newer") => {
+    const all = of(`${half}_0`) + of(`${half}_1`)
+    return all === 0 ? 0 : of(`${half}_0`) / all
+  }
+  const before = shareOf("older")
+  const now = shareOf("newer")
+  if (of("newer_1") < 5) return { rowBytes: now === 0 ? of("bytes_1") : of("bytes_0"), firstForm: now }
+  const falls = before === 0 ? 1 : Math.min(1, now / before)
+  let share = 0
+  for (let i = 0; i < halves; i++) share += (now * falls ** i) / halves
+  return { rowBytes: share * of("bytes_0") + (1 - share) * of("bytes_1"), firstForm: now }
+}
+
+/** Of a window of five minutes, in an hour. */
+const halves = 24
+
+const learnFrom = (session: Session, t: Sql, lanes: ReadonlyArray<LaneRate>, from: number, to: number): Effect.Effect<Pick<Look, "kinds" | "listed">, SqlError> =>
+  Effect.gen(function*() {
+    const widest = [...Map.groupBy(lanes, ({ lane }) => lane)].map(([lane, parts]) => ({ lane, series: parts.reduce((sum, one) => sum + one.seriesNow, 0) }))
+      .toSorted((a, b) => b.series - a.series).slice(0, lanesLearntFrom)
+    const kinds = new Map<number, Kind>()
+    const listed = new Map<number, number>()
+    for (const { lane } of widest) {
+      const found = yield* Hours.sample(session, t, { lane, from, to }, sampled / widest.length)
+      for (const one of found.kinds) {
+        const learnt = learn(one, found.frames)
+        const before = kinds.get(one.kind)
+        listed.set(one.kind, (listed.get(one.kind) ?? 0) + one.series)
+        // The widest lane says most; the next ones add to it where they have as many frames.
+        if (before === undefined) kinds.set(one.kind, learnt)
+        else if (learnt.frames >= before.frames / 2) {
+          kinds.set(one.kind, {
+            ...before, columns: [...before.columns, ...learnt.columns], buckets: [...before.buckets, ...learnt.buckets], looked: before.looked + learnt.looked,
+            once: before.once + learnt.once, twice: before.twice + learnt.twice
+          })
+        }
+      }
+    }
+    return { kinds, listed }
+  })
+
+/** As it is where enough is packed today; else by packing some that wait, on trial. */
+const packedSpanBytes = (session: Session, t: Sql, options: LookOptions, now: number): Effect.Effect<Look["packedSpans"], SqlError> =>
+  Effect.gen(function*() {
+    const day = new Date(now).toISOString().slice(0, 10)
+    const rows = yield* session.query(
+      `select coalesce((select sum(n) from ${t.span_pack} where ts = $2::text::timestamptz), 0)::int8 as spans,
+        coalesce((select sum(pg_total_relation_size(c.oid)) from pg_class c join pg_namespace s on s.oid = c.relnamespace
+          where s.nspname = $1 and c.relname in ('obs_span_pack_p' || $3, 'obs_trace_pack_p' || $3)), 0)::int8 as bytes`,
+      [text(options.names.schema), text(`${day} 00:00:00+00`), text(day.replaceAll("-", ""))]
+    )
+    const spans = Number(rows[0]!["spans"])
+    if (spans >= enoughSpans) return { spans, bytes: Number(rows[0]!["bytes"]) / spans }
+    if (!options.trial) return undefined
+    const packer = { names: options.names, searchable: options.searchable }
+    const whole = yield* SpanPacker.trial(session, packer, trialSpans)
+    return whole === undefined ? undefined : { ...whole, half: yield* SpanPacker.trial(session, packer, Math.ceil(whole.spans / 2)) }
+  })
