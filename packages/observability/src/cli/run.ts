@@ -2,9 +2,12 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import * as Command from "effect/cli/Command"
+import * as Process from "node:process"
 import { doctor, saysItself } from "./doctor.ts"
-import { CommandError, generate } from "./generate.ts"
+import { CommandError } from "./CommandError.ts"
+import { generate } from "./generate.ts"
 
 const command = Command.make("effect-observability").pipe(
   Command.withDescription("Tools around observability for Effect programs"),
@@ -14,5 +17,8 @@ const command = Command.make("effect-observability").pipe(
 Command.run(command, { version: "0.1.0" }).pipe(
   Effect.tapError((error) => error instanceof CommandError || saysItself(error) ? Console.error(error.message) : Effect.void),
   Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({
+    // The modules of `--definitions` may have started something that would keep the process alive.
+    teardown: (exit, onExit) => Runtime.defaultTeardown(exit, (code) => Process.stdout.write("", () => code === 0 ? Process.exit(0) : onExit(code)))
+  })
 )

@@ -1,15 +1,18 @@
 import { type AlertRule, identifierProblem, type MetricDefinition, NamingConventions, ObservabilityConfig, StandardMetrics } from "@effect-observability/core"
 import { GenerateError } from "./GenerateError.ts"
-import { metadataSql, reference, runbook } from "./internal/documents.ts"
+import { marker, metadataSql, reference, runbook } from "./internal/documents.ts"
 import { areasOf } from "./internal/panels.ts"
 import { postgresDashboard } from "./internal/postgresDashboard.ts"
 import { prometheusDashboard } from "./internal/prometheusDashboard.ts"
 import { vocabulary } from "./internal/promql.ts"
 import { alertFile, allRules, recordingFile } from "./internal/rules.ts"
-import { testFile } from "./internal/ruleTests.ts"
+import { testFile, testMarker } from "./internal/ruleTests.ts"
 
 export { GenerateError } from "./GenerateError.ts"
 export { standardRules } from "./internal/rules.ts"
+
+/** Lines that runbooks and rule tests carry: a file with one of them that is not among `files` was generated from something that is gone. */
+export const marks: ReadonlyArray<string> = [marker, testMarker]
 
 export interface GenerateOptions {
   /** The program's own definitions; the standard ones are always there. */

@@ -2,10 +2,13 @@ import { spawn, spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { AlertRule, MetricDefinition } from "effect-observability"
 import { Generate } from "effect-observability/generate"
 import * as Yaml from "effect/encoding/Yaml"
+import * as fc from "fast-check"
 import { afterAll, assert, describe, it } from "vitest"
 import { own, rules } from "./support.ts"
+import { awkward } from "./texts.ts"
 
 // Debian's promtool reads what is generated, and the generated tests notice what is changed in the generated rules.
 
@@ -18,7 +21,7 @@ const alerts = files.get("prometheus/alerts.yml")!
 const groups: any = Yaml.parse(alerts)
 
 const promtool = (...args: ReadonlyArray<string>) => {
-  const { error, status, stderr, stdout } = spawnSync("promtool", args, { cwd: dir, encoding: "utf8" })
+  const { error, status, stderr, stdout } = spawnSync("promtool", args, { cwd: dir, encoding: "utf8", timeout: 100_000 })
   if (error !== undefined) throw new Error(`promtool (Debian's package prometheus) is needed: ${error.message}`)
   return { status, output: `${stdout}${stderr}` }
 }
@@ -87,6 +90,26 @@ describe("promtool", () => {
     const { output, status } = promtool("test", "rules", ...[...files.keys()].filter((path) => path.startsWith("prometheus/tests/")).map((path) => path.slice("prometheus/".length)))
     assert.strictEqual(status, 0, output)
   })
+
+  it("says literally what users wrote, whatever that means to its templates, to YAML and to PromQL", () => {
+    const texts = ["", ...fc.sample(awkward, 40)]
+    const definitions = texts.map((text, i) => MetricDefinition.counter(`m${i}_total`, { help: text, unit: text, labelNames: ["a"] }))
+    const rules = texts.map((text, i) => AlertRule.make({ name: `Rule${i}`, metric: `m${i}_total`, labels: { a: { in: [text, "b"] } }, groupBy: ["a"], increase: "5 minutes", above: 1, summary: text }))
+    const hostile = new Map(Generate.files({ definitions, rules, runbooks: "https://x/{{ $value }}/" }).map(({ content, path }) => [path, content]))
+    mkdirSync(join(dir, "hostile"))
+    for (const name of ["alerts.yml", "figures.yml"]) writeFileSync(join(dir, "hostile", name), hostile.get(`prometheus/${name}`)!)
+    const checked = promtool("check", "rules", "hostile/alerts.yml", "hostile/figures.yml")
+    assert.strictEqual(checked.status, 0, checked.output.slice(0, 2_000))
+    // The tests of each rule in one file: Prometheus says the annotations, promtool compares them with the text.
+    const tests = texts.map((_, i): any => Yaml.parse(hostile.get(`prometheus/tests/Rule${i}.yml`)!))
+    const fired = tests.flatMap((one) => one.tests[0].alert_rule_test.flatMap(({ exp_alerts }: any) => exp_alerts.map(({ exp_annotations }: any) => exp_annotations.summary as string)))
+    for (const text of texts) assert.include(fired, text === "" ? `Rule${texts.indexOf(text)}` : text)
+    writeFileSync(join(dir, "hostile/tests.yml"), JSON.stringify({ rule_files: ["alerts.yml"], evaluation_interval: "15s", tests: tests.flatMap((one) => one.tests.slice(0, 1)) })
+      // YAML has fewer characters than JSON.
+      .replaceAll(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`))
+    const { output, status } = promtool("test", "rules", "hostile/tests.yml")
+    assert.strictEqual(status, 0, output.slice(0, 2_000))
+  }, 120_000)
 
   it("notices at least 95 % of changed thresholds, windows, comparisons and waiting times", async () => {
     const untouched = groups.groups[0].rules.map((rule: any) => ({ what: rule.alert as string, rule }))

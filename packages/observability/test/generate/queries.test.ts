@@ -1,13 +1,15 @@
 import { EmbeddedServer, Postgres } from "@effect-observability/postgres"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
-import { Diagnostics, type MetricDefinition, MetricsRecorder, Observability, Telemetry } from "effect-observability"
+import { Diagnostics, MetricDefinition, MetricsRecorder, Observability, Telemetry } from "effect-observability"
 import { Generate } from "effect-observability/generate"
+import * as fc from "fast-check"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Client } from "pg"
 import { definitions, own } from "./support.ts"
+import { awkward } from "./texts.ts"
 
 // Every query of the PostgreSQL dashboard, over a store in which every metric was recorded.
 
@@ -87,6 +89,17 @@ layer(stored, { excludeTestServices: true })("the PostgreSQL dashboard", (it) =>
       assert.deepStrictEqual([p50!.metric, p95!.metric], ["p50", "p95"])
       assert.closeTo(p50!.value, 0.1 + (0.25 - 0.1) * 0.5, 1e-9)
       assert.deepStrictEqual((yield* (yield* Diagnostics).report).imbalances, [])
+    }))
+
+  it.effect("the metadata rows hold any text", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Database
+      const helps = fc.sample(awkward, 300)
+      const hostile = helps.map((help, i) => MetricDefinition.counter(`hostile${i}_total`, { help, unit: help }))
+      yield* query(url, Generate.files({ definitions: hostile }).find(({ path }) => path === "postgres/metadata.sql")!.content)
+      const rows: ReadonlyArray<any> = yield* query(url, "select help, unit from observability.observability_metric_metadata where name ~ '^hostile' order by substr(name, 8, length(name) - 13)::int")
+      assert.deepStrictEqual(rows.map(({ help }) => help), helps)
+      assert.deepStrictEqual(rows.map(({ unit }) => unit), helps.map((help) => [...help].slice(0, 50).join("")))
     }))
 
   it.effect("the metadata rows can be written twice", () =>

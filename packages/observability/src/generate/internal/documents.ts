@@ -1,17 +1,23 @@
 import type { AlertRule, LabelMatcher, MetricDefinition } from "@effect-observability/core"
 import { alertExpression, duration, number, type Vocabulary } from "./promql.ts"
+import { code, codeBlock, markdown, wellFormed } from "./text.ts"
 
 type Definition = MetricDefinition.MetricDefinition
 type Rule = AlertRule.AlertRule
+
+/** In every page, so that one whose rule is gone can be told from one of the reader's own. */
+export const marker = "Generated from the definitions: change those, not this file."
 
 /** What to do when an alert fires: one page per rule. */
 export const runbook = (rule: Rule, words: Vocabulary): string => {
   const definition = words.definitions.get(rule.metric)!
   return `# ${rule.name}
 
-${rule.summary === "" ? "" : `${line(rule.summary)}.\n\n`}| | |
+${marker}
+
+${rule.summary === "" ? "" : `${markdown(rule.summary)}${/[.!?]$/.test(rule.summary) ? "" : "."}\n\n`}| | |
 |---|---|
-| metric | \`${rule.metric}\` (${definition.type}${definition.unit === "" ? "" : `, ${cell(definition.unit)}`}): ${cell(definition.help)} |
+| metric | \`${rule.metric}\` (${definition.type}${definition.unit === "" ? "" : `, ${markdown(definition.unit)}`})${definition.help === "" ? "" : `: ${markdown(definition.help)}`} |
 | fires when | ${conditionText(rule)} |
 | for | ${rule.for === 0 ? "at once" : duration(rule.for)} |
 | ends | ${rule.keepFor === 0 ? "when the condition ends" : `${duration(rule.keepFor)} after the condition ended`} |
@@ -19,9 +25,7 @@ ${rule.summary === "" ? "" : `${line(rule.summary)}.\n\n`}| | |
 ${rule.inhibitedBy.length === 0 ? "" : `| silent while these fire | ${rule.inhibitedBy.map((name) => `[${name}](${name}.md)`).join(", ")} |\n`}
 ## Look
 
-\`\`\`
-${alertExpression(rule, words)}
-\`\`\`
+${codeBlock(alertExpression(rule, words))}
 
 ${look(rule, definition)}
 
@@ -51,7 +55,7 @@ const advice: ReadonlyArray<readonly [RegExp, string]> = [
 
 const act = (rule: Rule): string =>
   advice.find(([pattern]) => pattern.test(rule.metric))?.[1] ??
-    "1. Find the label value that stands out.\n2. Compare with the last deployment and with the traces of these minutes.\n3. Write here what helped."
+    "1. Find the label value that stands out.\n2. Compare with the last deployment and with the traces of these minutes.\n3. Keep what helped among your own notes: this page is generated."
 
 const conditionText = (rule: Rule): string => {
   const { condition } = rule
@@ -76,39 +80,43 @@ const conditionText = (rule: Rule): string => {
 }
 
 const matcherText = (matcher: string | LabelMatcher): string =>
-  typeof matcher === "string" ? `= ${JSON.stringify(matcher)}` : Object.entries(matcher).map(([word, value]) => `${word} ${JSON.stringify(value)}`).join("")
+  typeof matcher === "string" ? `= ${code(matcher)}` : Object.entries(matcher).map(([word, value]) => `${word} ${[value].flat().map((one) => code(String(one))).join(", ")}`).join("")
 
 /** All metrics in one table per area. */
 export const reference = (words: Vocabulary, areas: ReadonlyArray<readonly [string, ReadonlyArray<Definition>]>): string =>
-  `# Metrics\n\nGenerated from the definitions: change those, not this file.\n${
+  `# Metrics\n\n${marker}\n${
     areas.map(([title, definitions]) =>
       `\n## ${title}\n\n| name | type | unit | labels | |\n|---|---|---|---|---|\n${
         definitions.map((one) =>
-          `| \`${words.exposed(one.name)}\` | ${one.type} | ${cell(one.unit)} | ${one.labelNames.map((label) => `\`${label}\`${valuesText(one, label)}`).join(", ")} | ${cell(one.help)}${
-            one.alertThreshold === undefined ? "" : ` Alert above ${number(one.alertThreshold)}.`
-          } |`
+          `| \`${words.exposed(one.name)}\` | ${one.type} | ${markdown(one.unit)} | ${one.labelNames.map((label) => `\`${label}\`${valuesText(one, label)}`).join(", ")} | ${helpText(one)} |`
         ).join("\n")
       }\n`
     ).join("")
   }`
 
-const valuesText = ({ labelValues }: Definition, label: string): string => {
-  const values = labelValues?.[label]
-  return values === undefined ? "" : ` (${values.map((value) => `\`${cell(value.replaceAll("`", "'"))}\``).join(", ")})`
+const helpText = ({ alertThreshold, help }: Definition): string => {
+  const text = markdown(help)
+  if (alertThreshold === undefined) return text
+  return `${text}${text === "" ? "" : /[.!?]$/.test(text) ? " " : ". "}Alert above ${number(alertThreshold)}.`
 }
 
-const line = (text: string): string => text.replaceAll(/\s+/g, " ").trim()
-const cell = (text: string): string => line(text).replaceAll("|", String.raw`\|`)
+const valuesText = ({ labelValues }: Definition, label: string): string => {
+  const values = labelValues?.[label]
+  return values === undefined ? "" : ` (${values.map(code).join(", ")})`
+}
+
+/** Characters of the column. */
+const longestUnit = 50
 
 /** Rows of the store's metadata table (chapter 9's columns), for a database that is asked before a program has written to it. */
 export const metadataSql = (words: Vocabulary, schema: string, table: string): string => {
-  const text = (value: string) => `'${value.replaceAll("'", "''").replaceAll("\0", "")}'`
+  const text = (value: string) => `'${wellFormed(value).replaceAll("'", "''")}'`
   const json = (value: unknown) => value === undefined ? "null" : `${text(JSON.stringify(value))}::jsonb`
   return `-- Generated from the metric definitions: change those, not this file.\nset standard_conforming_strings = on;\n${
     [...words.definitions.values()].map((one) =>
       `insert into "${schema}"."${table}" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values (${
         [
-          text(one.name), text(one.type), text(one.help), text(one.unit), json(one.labelNames), json(one.buckets), json(one.objectives),
+          text(one.name), text(one.type), text(one.help), text([...one.unit].slice(0, longestUnit).join("")), json(one.labelNames), json(one.buckets), json(one.objectives),
           one.alertThreshold === undefined ? "null" : String(one.alertThreshold)
         ].join(", ")
       })\n  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,\n    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;`

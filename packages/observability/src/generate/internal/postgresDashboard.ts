@@ -3,6 +3,7 @@ import type { Builder, Dataquery } from "@grafana/grafana-foundation-sdk/cog"
 import { type Dashboard, DatasourceVariableBuilder } from "@grafana/grafana-foundation-sdk/dashboard"
 import { areasOf, dashboard, type Figure, leadingLabel, type Target, unitOf } from "./panels.ts"
 import type { Vocabulary } from "./promql.ts"
+import { markdown } from "./text.ts"
 
 type Definition = MetricDefinition.MetricDefinition
 
@@ -54,7 +55,7 @@ export const postgresDashboard = (words: Vocabulary, title: string, schema: stri
 const figureOf = (definition: Definition, schema: string): Figure => {
   const of = (sql: string, perSecond = false, what = ""): Figure => ({
     title: `${definition.name}${what}`,
-    description: definition.help,
+    description: markdown(definition.help),
     unit: unitOf(definition, perSecond),
     targets: [new SqlTarget("A", sql)] satisfies ReadonlyArray<Target>
   })

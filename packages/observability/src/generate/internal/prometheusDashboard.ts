@@ -3,6 +3,7 @@ import { type Dashboard, DatasourceVariableBuilder, QueryVariableBuilder, Variab
 import { DataqueryBuilder } from "@grafana/grafana-foundation-sdk/prometheus"
 import { areasOf, dashboard, type Figure, leadingLabel, type Target, unitOf } from "./panels.ts"
 import { quoted, type Vocabulary } from "./promql.ts"
+import { markdown } from "./text.ts"
 
 type Definition = MetricDefinition.MetricDefinition
 
@@ -35,7 +36,7 @@ const figureOf = (definition: Definition, words: Vocabulary): Figure => {
   const rate = (sample: string) => `rate(${sample}{${scope}}[$__rate_interval])`
   const of = (targets: ReadonlyArray<Target>, perSecond = false, what = ""): Figure => ({
     title: `${definition.name}${what}`,
-    description: definition.help,
+    description: markdown(definition.help),
     unit: unitOf(definition, perSecond),
     targets
   })

@@ -18,6 +18,9 @@ export const vocabulary = (definitions: ReadonlyArray<Definition>, prefix: strin
     if (other !== undefined && other.type !== definition.type) {
       throw new GenerateError({ message: `definitions: "${definition.name}" is there twice, as ${other.type} and as ${definition.type}: rename one` })
     }
+    if (other !== undefined && JSON.stringify(other) !== JSON.stringify(definition)) {
+      throw new GenerateError({ message: `definitions: "${definition.name}" is there twice, and they differ: keep one` })
+    }
     byName.set(definition.name, definition)
   }
   return { definitions: byName, exposed: (name) => name.startsWith("obs_") ? name : `${before}${name}` }

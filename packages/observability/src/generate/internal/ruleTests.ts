@@ -1,9 +1,12 @@
 import type { AlertRule } from "@effect-observability/core"
 import { definitionOf, duration, quoted, type Vocabulary } from "./promql.ts"
 import { type Samples, type Scenario, scenariosOf } from "./scenarios.ts"
+import { wellFormed } from "./text.ts"
 import { yaml } from "./yaml.ts"
 
 type Rule = AlertRule.AlertRule
+
+export const testMarker = "Generated for promtool test rules: change the metric definitions, not this file."
 
 /**
  * Unit tests for `promtool test rules`: samples that make the rule fire and end, with the moments just before and after. They notice a
@@ -16,7 +19,7 @@ export const testFile = (rule: Rule, words: Vocabulary, rulesFile: string, runbo
     // All moments of the tests lie on it.
     evaluation_interval: duration(scenarios.map(({ step }) => step).reduce(divisor)),
     tests: scenarios.map((scenario) => testOf(rule, scenario, words, runbooks))
-  }, "Generated for promtool test rules: change the metric definitions, not this file.")
+  }, testMarker)
 }
 
 const divisor = (a: number, b: number): number => b === 0 ? a : divisor(b, a % b)
@@ -32,14 +35,17 @@ const testOf = (rule: Rule, scenario: Scenario, words: Vocabulary, runbooks: str
   }))
 })
 
+/** What Prometheus says when the rule fires. */
 export const annotations = (rule: Rule, runbooks: string) => ({
-  summary: rule.summary === "" ? rule.name : rule.summary,
-  runbook_url: `${runbooks}${rule.name}.md`
+  summary: wellFormed(rule.summary === "" ? rule.name : rule.summary),
+  runbook_url: wellFormed(`${runbooks}${rule.name}.md`)
 })
 
 const firedLabels = (rule: Rule, { series }: Scenario): Readonly<Record<string, string>> => {
   const labels = series[0]!.labels
-  return { severity: rule.severity, ...Object.fromEntries(rule.groupBy.map((label) => [label, labels[label] ?? ""])) }
+  // To Prometheus a label without a value is none.
+  const grouped = rule.groupBy.map((label) => [label, labels[label] ?? ""] as const).filter(([, value]) => value !== "")
+  return { severity: rule.severity, ...Object.fromEntries(grouped) }
 }
 
 interface Check {

@@ -2,6 +2,7 @@ import { AlertRule, type MetricDefinition } from "@effect-observability/core"
 import { GenerateError } from "../GenerateError.ts"
 import { alertExpression, definitionOf, duration, number, select, type Vocabulary } from "./promql.ts"
 import { annotations } from "./ruleTests.ts"
+import { goTemplate } from "./text.ts"
 import { yaml } from "./yaml.ts"
 
 type Definition = MetricDefinition.MetricDefinition
@@ -59,7 +60,12 @@ export const allRules = (words: Vocabulary, own: ReadonlyArray<Rule>): ReadonlyA
   for (const rule of standardRules) if (words.definitions.has(rule.metric)) rules.set(rule.name, rule)
   for (const definition of words.definitions.values()) {
     const rule = AlertRule.ofDefinition(definition)
-    if (rule !== undefined) rules.set(rule.name, rule)
+    if (rule === undefined) continue
+    const other = rules.get(rule.name)
+    if (other !== undefined && other.metric !== rule.metric) {
+      throw new GenerateError({ message: `"${other.metric}" and "${rule.metric}" both give the alert ${rule.name}: take alertThreshold off one of them and write a rule for it` })
+    }
+    rules.set(rule.name, rule)
   }
   const seen = new Set<string>()
   for (const rule of own) {
@@ -87,7 +93,7 @@ export const alertFile = (rules: ReadonlyArray<Rule>, words: Vocabulary, runbook
         for: rule.for === 0 ? undefined : duration(rule.for),
         keep_firing_for: rule.keepFor === 0 ? undefined : duration(rule.keepFor),
         labels: { severity: rule.severity },
-        annotations: annotations(rule, runbooks)
+        annotations: Object.fromEntries(Object.entries(annotations(rule, runbooks)).map(([name, text]) => [name, goTemplate(text)]))
       }))
     }]
   }, "Alert rules, generated from the metric definitions: change those, not this file.")
