@@ -84,6 +84,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     })
 
     const listeners = new Listeners((backend, signal) => self.loss(backend, signal, 1, "listener_defect"))
+    const ends = new Map<string, () => void>()
     const claims = new Map<string, { readonly owner: string }>()
     let sampler: Sampler | undefined
     const books = new Books()
@@ -174,7 +175,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       resource,
       register,
       claim,
-      exportFrames: Pipes.exportFrames({ store, settings: () => current, self, budget, queues, books, goesOn, onReload }),
+      exportFrames: Pipes.exportFrames({ store, ends, settings: () => current, self, budget, queues, books, goesOn, onReload }),
       exportSpans: Pipes.exportSpans({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
       exportErrors: Pipes.exportErrors({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
       exportLogs: Pipes.exportLogs({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
@@ -222,7 +223,12 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
           current = settings
           if (changed.some((path) => path.startsWith("metrics."))) store.configure(settings.metrics)
           if (changed.length > 0) for (const hook of hooks) hook(settings)
-          handover?.run()
+          if (handover !== undefined) {
+            // Those that leave may drain for a while yet: what is recorded from now on is not theirs, and their places are free.
+            for (const name of handover.leaving) ends.get(name)?.()
+            for (const [service, { owner }] of claims) if (handover.leaving.has(owner)) claims.delete(service)
+            handover.run()
+          }
           state = {
             version: state.version + (changed.length > 0 ? 1 : 0),
             since: changed.length > 0 ? now : state.since,

@@ -92,17 +92,14 @@ export class Supervisor {
         Effect.forEach(fresh, (backend) => Effect.map(this.successor(backend, settings, handover), (one) => void built.set(backend.name, one)), { discard: true })
       )
       yield* Effect.onError(restore(prepare), () => Effect.sync(() => built.forEach(({ scope }) => this.drain(scope))))
-      const leaving: Array<Running> = []
       handover.defer(() => {
-        for (const name of handover.leaving) {
-          leaving.push(this.running.get(name)!)
-          this.running.delete(name)
-        }
+        const formers = [...handover.leaving].map((name) => this.running.get(name)!)
+        for (const name of handover.leaving) this.running.delete(name)
         for (const [name, one] of built) this.take(name, one)
+        // Those without a successor stop listening in this step too.
+        for (const { scope } of formers) this.drain(scope)
       })
-      const report = yield* telemetry.reload(wanted, handover)
-      for (const { scope } of leaving) this.drain(scope)
-      return report
+      return yield* telemetry.reload(wanted, handover)
     })))
 
   private wanted(settings: ObservabilitySettings): ReadonlyArray<Backend> {

@@ -29,8 +29,15 @@ const given = <A extends object>(options: A): Given<A> =>
 const share = (sampleRatio: number) => sampleRatio === 1 ? undefined : { sampleRatio }
 
 /** With `Redacted` unwrapped: only ever compared, never shown. */
-export const fingerprint = (value: unknown): string =>
-  JSON.stringify(value, (_, one: unknown) => Redacted.isRedacted(one) ? { redacted: Redacted.value(one) } : one) ?? ""
+export const fingerprint = (value: unknown): string => JSON.stringify(plain(value)) ?? ""
+
+/** `JSON.stringify` asks a value for its own form first, and all secrets have the same. */
+const plain = (value: unknown): unknown => {
+  if (Redacted.isRedacted(value)) return { redacted: Redacted.value(value) }
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]))
+}
 
 const loading = <A>(name: string, load: () => Promise<A>): Effect.Effect<A, BackendMissing> =>
   Effect.tryPromise({

@@ -59,11 +59,15 @@ export class ShutdownBudget {
 const maxFrames = 512
 const maxFrameBytes = 32 * 1024 * 1024
 
-export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry["Service"]["exportFrames"] => {
+interface FramesHub extends Hub {
+  readonly store: Registry
   /** By name: how a running pipe of frames takes its last one. */
-  const ends = new Map<string, () => void>()
-  return (options) => Effect.gen(function*() {
-    const { self, store } = hub
+  readonly ends: Map<string, () => void>
+}
+
+export const exportFrames = (hub: FramesHub): Telemetry["Service"]["exportFrames"] => (options) =>
+  Effect.gen(function*() {
+    const { ends, self, store } = hub
     const handover = yield* Succession
     const settings = handover?.settings() ?? hub.settings()
     const clock = yield* Clock.Clock
@@ -151,7 +155,6 @@ export const exportFrames = (hub: Hub & { readonly store: Registry }): Telemetry
     yield* Effect.forkScoped(quietly(Effect.forever(tick)))
     return { ...processor, flush: quietly(Effect.andThen(takeNow, processor.flush)) }
   })
-}
 
 export const exportSpans = (hub: Hub): Telemetry["Service"]["exportSpans"] => (options) =>
   Effect.map(
