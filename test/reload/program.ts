@@ -92,9 +92,10 @@ const program = (order: Order, say: (port: number) => void) =>
     const recorder = yield* MetricsRecorder
     const telemetry = yield* Telemetry
     const exposition = Option.getOrThrow(yield* Effect.serviceOption(Exposition))
+    const answer = Effect.runPromiseWith(yield* Effect.context())
     const server = yield* Effect.acquireRelease(
       Effect.callback<ReturnType<typeof createServer>>((resume) => {
-        const server = createServer((_, response) => void Effect.runPromise(exposition.page).then(({ body }) => response.end(body), (error) => response.writeHead(500).end(String(error))))
+        const server = createServer((_, response) => void answer(exposition.page).then(({ body }) => response.end(body), (error) => response.writeHead(500).end(String(error))))
         server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
       }),
       (server) =>
