@@ -114,6 +114,9 @@ insert into "observability"."observability_metric_metadata" (name, type, help, u
 insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_load_level', 'gauge', 'How much is given up: 0 nothing, 1 details, 2 all but errors, 3 spans and log lines, 4 all but metrics', '', '[]'::jsonb, null, null, null)
   on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
     buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_upkeep_actions_total', 'counter', 'What a store did by itself about a disk that fills, by action; those of a dry run begin with would_', '', '["backend","action"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
 insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_load_sampling_ratio', 'gauge', 'Share of the traces the sampler wants that is kept under the present load', 'ratio', '[]'::jsonb, null, null, null)
   on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
     buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;

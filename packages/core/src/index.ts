@@ -21,6 +21,8 @@ export {
   type ObservabilityInput,
   type ObservabilitySettings,
   type PostgresSettings,
+  type UpkeepFloor,
+  type UpkeepSettings,
   settings
 } from "./config/ObservabilityConfig.ts"
 export type * from "./config/Backends.ts"
@@ -28,6 +30,7 @@ export { connectionProblem, identifierProblem } from "./config/internal/decode.t
 export { Diagnostics, type DiagnosticsReport, type TopMetric } from "./hub/Diagnostics.ts"
 export { Exposition, type Page } from "./hub/Exposition.ts"
 export type { CapacityParts, CapacityReport } from "./hub/Capacity.ts"
+export type { UpkeepAction, UpkeepReport } from "./hub/Upkeep.ts"
 export { type ComponentHealth, type GroupHealth, Health, type HealthAnswer, type HealthCheckOptions, type HealthPart, type HealthReport, type HealthStatus } from "./hub/Health.ts"
 export type { ConfigurationState, ReloadReport, Transition } from "./hub/Reload.ts"
 export { Handover, Succession } from "./hub/internal/Succession.ts"

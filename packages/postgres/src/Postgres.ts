@@ -1,5 +1,5 @@
 import { AlertHistory, ErrorHistory, HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
-import type { AlertEvent, BatchProcessor, CapacityReport, ComponentReport, CompositionError, ErrorData, HealthPart, MetricFrame, SpanData } from "@effect-observability/core"
+import type { AlertEvent, BatchProcessor, CapacityReport, ComponentReport, CompositionError, ErrorData, HealthPart, MetricFrame, SpanData, UpkeepReport } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,6 +21,7 @@ import * as History from "./PostgresHistory.ts"
 import * as Metrics from "./PostgresMetrics.ts"
 import * as Spans from "./PostgresSpans.ts"
 import * as SpanWorker from "./spans/SpanWorker.ts"
+import * as Upkeep from "./upkeep/Upkeep.ts"
 import { make as makeStorage, Storage } from "./Storage.ts"
 
 export { Live } from "./Live.ts"
@@ -81,7 +82,8 @@ const make = (options: PostgresOptions) =>
     const telemetry = yield* Telemetry
     const settings = telemetry.settings()
     if (!settings.enabled) return options.history === false ? nothing : switchedOff
-    const config = yield* resolve(options, telemetry.settings)
+    const steering = new Upkeep.Steering(yield* resolve(options, telemetry.settings))
+    const config = steering.steered
     if (config.history) {
       yield* telemetry.claim("MetricsHistory", config.name)
       yield* telemetry.claim("TraceHistory", config.name)
@@ -138,6 +140,10 @@ const make = (options: PostgresOptions) =>
 
     const capacity = yield* Capacity.start(store, () => telemetry.settings().metrics.maxSeries)
 
+    const upkeep = config.upkeep === undefined
+      ? undefined
+      : yield* Upkeep.start({ store, steering, settings: config.upkeep, capacity: capacity.current, producer })
+
     yield* telemetry.register({
       name: config.name,
       kind: "postgres",
@@ -147,8 +153,9 @@ const make = (options: PostgresOptions) =>
       ...(coordinator === undefined ? {} : { coordinator }),
       flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void, errors.flush, alerts.flush], { concurrency: 4, discard: true }),
       report: () => report(config, store, { frames, spans, errors, alerts }, worker),
-      parts: () => [databaseOf(config.name, store), ...diskOf(config.name, capacity.current())],
-      capacity: capacity.current
+      parts: () => [databaseOf(config.name, store), ...diskOf(config.name, capacity.current()), ...upkeepOf(config.name, upkeep?.report())],
+      capacity: capacity.current,
+      ...(upkeep === undefined ? {} : { upkeep: upkeep.report })
     })
     return config.history ? yield* history(config, store) : nothing
   })
@@ -194,6 +201,11 @@ const diskOf = (name: string, capacity: CapacityReport | undefined): ReadonlyArr
     : undefined
   return [{ name: `${name}.disk`, group: "storage", status: reason === undefined ? "up" : "degraded", reason, lastError: undefined }]
 }
+
+const upkeepOf = (name: string, upkeep: UpkeepReport | undefined): ReadonlyArray<HealthPart> =>
+  upkeep === undefined
+    ? []
+    : [{ name: `${name}.upkeep`, group: "storage", status: upkeep.step > 0 || upkeep.reason !== undefined ? "degraded" : "up", reason: upkeep.reason, lastError: undefined }]
 
 /** A queue that has waited this long is not catching up. Milliseconds. */
 const downAfter = 60_000

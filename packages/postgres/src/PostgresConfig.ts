@@ -1,4 +1,4 @@
-import { identifierProblem, type ObservabilitySettings, type SpanSelection } from "@effect-observability/core"
+import { identifierProblem, type ObservabilitySettings, type SpanSelection, type UpkeepFloor, type UpkeepSettings } from "@effect-observability/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -54,6 +54,8 @@ export interface PostgresOptions {
   readonly tls?: TlsOptions
   /** Bytes the database may take on its disk: the storage report then says when it is full. */
   readonly capacity?: number
+  /** What the store may do when its disk fills; needs `capacity` or `upkeep.maxBytes`. Default off. */
+  readonly upkeep?: UpkeepOptions
   /** `false`: writes only, and leaves `MetricsHistory`, `TraceHistory` and `ErrorHistory` to another backend. Default `true`. */
   readonly history?: boolean
   /**
@@ -61,6 +63,11 @@ export interface PostgresOptions {
    * packs stay readable and take ten times the room. Default `true`.
    */
   readonly packing?: boolean
+}
+
+/** As `UpkeepSettings`; given, it is on unless `enabled` is `false`. */
+export interface UpkeepOptions extends Partial<Omit<UpkeepSettings, "floor">> {
+  readonly floor?: Partial<UpkeepFloor>
 }
 
 /** Whole days, 1 to 36,500. */
@@ -106,6 +113,8 @@ export interface PostgresConfig {
   /** Milliseconds. */
   readonly readTimeout: number
   readonly capacity: number | undefined
+  /** `undefined`: off. `maxBytes` is above 0. */
+  readonly upkeep: UpkeepSettings | undefined
   readonly history: boolean
   readonly packing: boolean
   readonly searchable: ReadonlySet<string>
@@ -144,7 +153,9 @@ export const resolve = (
     yield* checkInteger("readConnections", readConnections, 1, 100)
     const readTimeout = Duration.toMillis(Duration.fromInputUnsafe(options.readTimeout ?? "10 seconds"))
     yield* checkInteger("readTimeout", Math.round(readTimeout), 100, 3_600_000)
-    if (options.capacity !== undefined) yield* checkInteger("capacity", options.capacity, 1, Number.MAX_SAFE_INTEGER)
+    const capacity = options.capacity ?? (defaults.capacity > 0 ? defaults.capacity : undefined)
+    if (capacity !== undefined) yield* checkInteger("capacity", capacity, 1, Number.MAX_SAFE_INTEGER)
+    const upkeep = yield* upkeepOf(options.upkeep, defaults.upkeep, capacity)
     const retentionDays = () => Math.ceil(options.retentionDays ?? settings().postgres.retentionDays)
     yield* checkInteger("retentionDays", retentionDays(), 1, 36_500)
     const retention = () => layers(retentionDays(), options.retention ?? {})
@@ -160,9 +171,20 @@ export const resolve = (
     }
     return {
       name, names, target, retentionDays, retention, flushInterval, readConnections, readTimeout,
-      batchSize: Math.min(batchSize, maxBatch), capacity: options.capacity, history: options.history ?? true, packing: options.packing ?? true,
+      batchSize: Math.min(batchSize, maxBatch), capacity, upkeep, history: options.history ?? true, packing: options.packing ?? true,
       searchable
     }
+  })
+
+const upkeepOf = (given: UpkeepOptions | undefined, defaults: UpkeepSettings, capacity: number | undefined) =>
+  Effect.gen(function*() {
+    const upkeep = { ...defaults, enabled: given === undefined ? defaults.enabled : true, ...given, floor: { ...defaults.floor, ...given?.floor } }
+    if (!upkeep.enabled) return undefined
+    for (const [layer, days] of Object.entries(upkeep.floor)) yield* checkInteger(`upkeep.floor.${layer}`, days, 1, 36_500)
+    if (!(upkeep.daysLeft >= 0 && upkeep.daysLeft <= 365)) return yield* wrong("upkeep.daysLeft", `is ${upkeep.daysLeft}: use a number from 0 to 365`)
+    yield* checkInteger("upkeep.maxBytes", upkeep.maxBytes, 0, Number.MAX_SAFE_INTEGER)
+    const maxBytes = upkeep.maxBytes > 0 ? upkeep.maxBytes : Math.floor(0.9 * (capacity ?? 0))
+    return maxBytes > 0 ? { ...upkeep, maxBytes } : yield* wrong("upkeep.maxBytes", "is missing: upkeep needs a limit, here or as `capacity`")
   })
 
 /** A reload may shorten or lengthen `retentionDays` under fixed layers: roll-ups follow what lies below them. */
@@ -175,7 +197,7 @@ const layers = (retentionDays: number, given: RetentionOptions): Retention => {
     table === "rollup_minute" ? minute : table === "rollup_hour" ? hour : table === "rollup_day" ? day : spanTables.has(table) ? retentionDays : raw
 }
 
-const spanTables: ReadonlySet<Partitioned> = new Set<Partitioned>(["trace_part", "trace_pack", "span_pack", "error_event", "alert_event"])
+export const spanTables: ReadonlySet<Partitioned> = new Set<Partitioned>(["trace_part", "trace_pack", "span_pack", "error_event", "alert_event"])
 
 const checkRetention = (retentionDays: number, given: RetentionOptions) =>
   Effect.gen(function*() {

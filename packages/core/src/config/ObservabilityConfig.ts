@@ -107,6 +107,30 @@ export interface PostgresSettings {
   readonly flushInterval: number
   /** Keys of span attributes that stored spans are found by through an index. */
   readonly searchableAttributes: ReadonlyArray<string>
+  /** Bytes the database may take; 0: nobody said. */
+  readonly capacity: number
+  readonly upkeep: UpkeepSettings
+}
+
+/** What a store may do by itself when its disk fills: off unless `enabled`. */
+export interface UpkeepSettings {
+  readonly enabled: boolean
+  /** Decides, says and counts what it would do, and does none of it. */
+  readonly dryRun: boolean
+  /** Acts when the limit would be crossed within so many days. */
+  readonly daysLeft: number
+  /** The limit in bytes; 0: nine tenths of the capacity. */
+  readonly maxBytes: number
+  /** Days of each layer that are never given up. What is kept for less anyway stays as it is. */
+  readonly floor: UpkeepFloor
+}
+
+export interface UpkeepFloor {
+  readonly raw: number
+  readonly spans: number
+  readonly minute: number
+  readonly hour: number
+  readonly day: number
 }
 
 /** A duration, or a number of seconds as in the document. */
@@ -199,6 +223,10 @@ export interface ObservabilityInput extends BackendsInput {
     readonly flushInterval?: Seconds
     /** At most 64. Default: user, tenant, request and error ids, `http.route`, status code, `error.type`. */
     readonly searchableAttributes?: ReadonlyArray<string>
+    /** Bytes the database may take: then it is said when the disk is full. Default unknown. */
+    readonly capacity?: number
+    /** Early packing and shorter retention when the disk fills; needs `capacity` or `upkeep.maxBytes`. Default off. */
+    readonly upkeep?: Partial<Omit<UpkeepSettings, "floor">> & { readonly floor?: Partial<UpkeepFloor> }
   }
   /** Default 30 s. */
   readonly requestTimeout?: Seconds

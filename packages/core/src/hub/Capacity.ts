@@ -37,6 +37,8 @@ export interface CapacityReport {
   readonly walBytesPerDay: number | undefined
   /** The database, whatever else it holds; the store alone where the role may not ask. */
   readonly usedBytes: number
+  /** Days that hold anything, up to yesterday. */
+  readonly keptDays: number
   /** `undefined`: nobody said how much room there is. */
   readonly capacity: number | undefined
   /** Milliseconds since the epoch; `undefined` without a capacity, without growth, or when retention keeps it below. */

@@ -7,6 +7,7 @@ import type { ConfigurationState } from "./Reload.ts"
 import { worst } from "./Health.ts"
 import { imbalances } from "./internal/HealthChecks.ts"
 import type { SamplingReport } from "../tracing/ObservabilityTracer.ts"
+import type { UpkeepReport } from "./Upkeep.ts"
 import { shownSettings } from "./internal/shownSettings.ts"
 import type { ComponentReport, LoadReport, OpenSpans, QueueReport, RemovedBooks, ServiceResource, Telemetry } from "./Telemetry.ts"
 
@@ -40,6 +41,8 @@ export interface DiagnosticsReport {
   readonly queues: ReadonlyArray<QueueReport>
   /** Of each store that says so: how fast it grows, and when its disk is full. */
   readonly capacity: ReadonlyArray<CapacityReport & { readonly backend: string }>
+  /** What stores do by themselves about a disk that fills; empty where that is off. */
+  readonly upkeep: ReadonlyArray<UpkeepReport & { readonly backend: string }>
   /** What `LoadControl` says; `null` without it. */
   readonly load: LoadReport | null
   readonly sampling: SamplingReport
@@ -91,6 +94,7 @@ export const diagnose = (telemetry: Telemetry["Service"]): DiagnosticsReport => 
     settings: shownSettings(telemetry.settings()),
     queues: telemetry.queues(),
     capacity: telemetry.capacity(),
+    upkeep: telemetry.upkeep(),
     load: telemetry.load() ?? null,
     sampling: telemetry.sampling(),
     openSpans: telemetry.openSpans(),

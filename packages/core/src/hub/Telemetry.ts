@@ -29,6 +29,7 @@ import type { ConfigurationState, ReloadReport, Transition } from "./Reload.ts"
 import type { CapacityReport } from "./Capacity.ts"
 import type { Diagnostics } from "./Diagnostics.ts"
 import type { Health, HealthPart } from "./Health.ts"
+import type { UpkeepReport } from "./Upkeep.ts"
 import { layer as live } from "./TelemetryLive.ts"
 
 /** Who is observed: one per process. */
@@ -158,6 +159,8 @@ export interface Listener {
   readonly parts?: () => ReadonlyArray<HealthPart>
   /** How fast its store grows; `undefined` while that is not known. */
   readonly capacity?: () => CapacityReport | undefined
+  /** What its store does about a disk that fills; `undefined` where that is off. */
+  readonly upkeep?: () => UpkeepReport | undefined
 }
 
 export interface ReportOptions {
@@ -293,6 +296,8 @@ export class Telemetry extends Context.Service<Telemetry, {
   readonly removed: () => ReadonlyArray<RemovedBooks>
   /** Stores that say how fast they grow, by backend. */
   readonly capacity: () => ReadonlyArray<CapacityReport & { readonly backend: string }>
+  /** What stores do about a disk that fills, by backend. */
+  readonly upkeep: () => ReadonlyArray<UpkeepReport & { readonly backend: string }>
   /** The queues made by this hub. */
   readonly queues: () => ReadonlyArray<QueueReport>
   /** How full the queues of spans are, 0 to 1, by the least full of them: what a dead backend cannot take, another may. */

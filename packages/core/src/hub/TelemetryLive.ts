@@ -93,7 +93,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       // A trace whose first span never ends would otherwise wait until another span does.
       effectTracer.expire()
       return effectTracer.report()
-    }, () => listeners.gate?.report())
+    }, () => listeners.gate?.report(), () => listeners.all.flatMap((listener) => told(listener, listener.upkeep)))
     const queues = new Queues(monotonicMillis)
     const budget = new Pipes.ShutdownBudget(monotonicMillis)
 
@@ -251,7 +251,8 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       flush,
       reports,
       removed: () => books.removed(reports()),
-      capacity: () => listeners.all.flatMap(capacityOf),
+      capacity: () => listeners.all.flatMap((listener) => told(listener, listener.capacity)),
+      upkeep: () => listeners.all.flatMap((listener) => told(listener, listener.upkeep)),
       queues: () => queues.reports(),
       spanQueueFill: () => queues.spanFill(),
       load: () => listeners.gate?.report(),
@@ -350,10 +351,10 @@ const alertsOf = (listener: Listener) => {
   }
 }
 
-const capacityOf = (listener: Listener) => {
+const told = <A extends object>(listener: Listener, say: (() => A | undefined) | undefined): ReadonlyArray<A & { readonly backend: string }> => {
   try {
-    const capacity = listener.capacity?.()
-    return capacity === undefined ? [] : [{ backend: listener.name, ...capacity }]
+    const said = say?.()
+    return said === undefined ? [] : [{ backend: listener.name, ...said }]
   } catch {
     return []
   }

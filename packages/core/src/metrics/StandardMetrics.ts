@@ -163,6 +163,9 @@ export const ConfigReloadFailures = M.counter("obs_config_reload_failures_total"
   alertThreshold: 0
 })
 export const ConfigReloadSuccess = M.gauge("obs_config_last_reload_success", { help: "1 when the newest settings are in force, 0 when they could not be used" })
+export const UpkeepActions = M.counter("obs_upkeep_actions_total", {
+  help: "What a store did by itself about a disk that fills, by action; those of a dry run begin with would_", labelNames: ["backend", "action"]
+})
 export const Series = M.gauge("obs_series", { help: "Series held by the metric store" })
 export const Shed = M.counter("obs_shed_total", {
   help: "Spans, log lines and errors given up because the program was short of memory or its queues were full, by kind",
@@ -211,5 +214,6 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   ConfigReloadSuccess,
   Shed,
   LoadLevel,
+  UpkeepActions,
   SamplingRatio
 ]

@@ -76,7 +76,9 @@ describe("defaults", () => {
         flushInterval: 5000,
         searchableAttributes: [
           "user_id", "tenant_id", "request_id", "error_id", "user.id", "enduser.id", "session.id", "http.route", "http.response.status_code", "error.type"
-        ]
+        ],
+        capacity: 0,
+        upkeep: { enabled: false, dryRun: false, daysLeft: 7, maxBytes: 0, floor: { raw: 7, spans: 7, minute: 30, hour: 365, day: 3650 } }
       },
       requestTimeout: 30_000,
       batchSize: 100,
@@ -268,7 +270,10 @@ describe("from the environment", () => {
         POSTGRES_SPANS_TABLE: "app_spans",
         POSTGRES_SPAN_EVENTS_TABLE: "app_span_events",
         POSTGRES_FLUSH_INTERVAL: "2.5",
-        POSTGRES_SEARCHABLE_ATTRIBUTES: "order_id, user_id"
+        POSTGRES_SEARCHABLE_ATTRIBUTES: "order_id, user_id",
+        POSTGRES_CAPACITY: "100000000000",
+        POSTGRES_UPKEEP: "true",
+        POSTGRES_UPKEEP_MAX_BYTES: "50000000000"
       })
       assert.strictEqual(all.env, "production")
       assert.strictEqual(all.tracing.otelEndpoint, "http://collector:4318")
@@ -285,8 +290,11 @@ describe("from the environment", () => {
         spansTable: "app_spans",
         spanEventsTable: "app_span_events",
         flushInterval: 2500,
-        searchableAttributes: ["order_id", "user_id"]
+        searchableAttributes: ["order_id", "user_id"],
+        capacity: 100_000_000_000,
+        upkeep: { enabled: true, dryRun: false, daysLeft: 7, maxBytes: 50_000_000_000, floor: { raw: 7, spans: 7, minute: 30, hour: 365, day: 3650 } }
       })
+      assert.include((yield* Effect.flip(withEnv({ POSTGRES_UPKEEP: "true" }))).message, "needs a limit")
       assert.deepStrictEqual((yield* withEnv({ POSTGRES_SEARCHABLE_ATTRIBUTES: "none" })).postgres.searchableAttributes, [])
     }))
 

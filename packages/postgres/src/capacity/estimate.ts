@@ -99,6 +99,7 @@ export const estimate = (look: Look, options: EstimateOptions): CapacityReport =
     bytesPerDay,
     walBytesPerDay: walPerDay(look, options.before, 24 * (anHour.metrics + anHour.spans)),
     usedBytes: used,
+    keptDays: options.kept,
     capacity: options.capacity,
     fullAt: expected,
     fullAtEarliest: fullAt(bytesPerDay.most),

@@ -6,7 +6,7 @@ export const tables = [
   "metric_frame", "histogram_frame", "summary_frame", "operation", "trace_part",
   "metric_segment", "metric_pack", "metric_pack_hour", "metric_pack_day", "rollup_minute", "rollup_hour", "rollup_day", "exemplar",
   "trace_pack", "span_pack", "searchable", "metric_row", "shape", "exponential", "exponential_pack", "error_event",
-  "alert_event", "alert_member", "alert_leader"
+  "alert_event", "alert_member", "alert_leader", "upkeep"
 ] as const
 export type Table = (typeof tables)[number]
 

@@ -13,6 +13,7 @@ import * as HotSpans from "./0005_hot_spans.ts"
 import * as Exponential from "./0006_exponential.ts"
 import * as Errors from "./0007_errors.ts"
 import * as Alerts from "./0008_alerts.ts"
+import * as Upkeep from "./0009_upkeep.ts"
 
 interface Migration {
   readonly version: number
@@ -23,7 +24,8 @@ interface Migration {
 /** Forward only; what is released is never edited, only followed. */
 const migrations: ReadonlyArray<Migration> = [
   { version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }, { version: 4, ...Queries }, { version: 5, ...HotSpans },
-  { version: 6, ...Exponential }, { version: 7, ...Errors }, { version: 8, ...Alerts }
+  { version: 6, ...Exponential }, { version: 7, ...Errors }, { version: 8, ...Alerts },
+  { version: 9, ...Upkeep }
 ]
 
 /** The schema holds something this version cannot use; the message says what to do. */

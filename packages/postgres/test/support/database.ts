@@ -62,6 +62,7 @@ export const configOf = (target: Session.Target, names: Names, more: Partial<Pos
   readConnections: 2,
   readTimeout: 10_000,
   capacity: undefined,
+  upkeep: undefined,
   history: true,
   packing: false,
   searchable: new Set(),

@@ -1,5 +1,6 @@
 import type { ObservabilitySettings } from "../ObservabilityConfig.ts"
 import * as Sampler from "../../tracing/sampling/Sampler.ts"
+import { upkeepOf } from "./upkeep.ts"
 import { allowOf, areBuckets, bucketsShape, viewsOf } from "./metricViews.ts"
 import { limitsOf, propagatorsOf, redactionOf, targetsOf } from "./spanRules.ts"
 import { alertingOf, clickHouseOf, consoleOf, datadogOf, logsOf, openTelemetryOf, prometheusOf, sentryOf } from "./backends.ts"
@@ -130,7 +131,9 @@ export const decode = (
       batchSize: common.integer("batchSize", 100, 1, 100_000),
       ...tables,
       flushInterval: postgres.duration("flushInterval", 5),
-      searchableAttributes: postgres.strings("searchableAttributes", searchableAttributes, /^[^\0]{1,255}$/, "a list of keys of span attributes")
+      searchableAttributes: postgres.strings("searchableAttributes", searchableAttributes, /^[^\0]{1,255}$/, "a list of keys of span attributes"),
+      capacity: postgres.integer("capacity", 0, 0, Number.MAX_SAFE_INTEGER),
+      upkeep: upkeepOf(postgres)
     },
     requestTimeout: root.duration("requestTimeout", 30),
     batchSize: root.integer("batchSize", 100, 1, 100_000),

@@ -5,6 +5,7 @@ import { imbalance } from "../../pipe/Ledger.ts"
 import type { SamplingReport } from "../../tracing/ObservabilityTracer.ts"
 import type { Books } from "./Books.ts"
 import type { ComponentReport, LoadReport, Signal } from "../Telemetry.ts"
+import type { UpkeepReport } from "../Upkeep.ts"
 
 /** What the toolkit says about itself, as `obs_*` metrics in the same store. */
 export class SelfMetrics {
@@ -13,6 +14,7 @@ export class SelfMetrics {
   private readonly books: Books
   private readonly sampling: () => SamplingReport
   private readonly load: () => LoadReport | undefined
+  private readonly upkeep: () => ReadonlyArray<UpkeepReport & { readonly backend: string }>
   private readonly seen = new Map<string, number>()
 
   constructor(
@@ -20,8 +22,10 @@ export class SelfMetrics {
     reports: () => ReadonlyArray<ComponentReport>,
     books: Books,
     sampling: () => SamplingReport,
-    load: () => LoadReport | undefined
+    load: () => LoadReport | undefined,
+    upkeep: () => ReadonlyArray<UpkeepReport & { readonly backend: string }>
   ) {
+    this.upkeep = upkeep
     this.load = load
     this.store = store
     this.sampling = sampling
@@ -66,6 +70,12 @@ export class SelfMetrics {
       store.setGauge(StandardMetrics.LoadLevel, load.level, {})
       store.setGauge(StandardMetrics.SamplingRatio, load.samplingRatio, {})
       for (const what of Object.keys(load.shed)) this.rise(StandardMetrics.Shed, `shed ${what}`, load.shed[what]!, { what })
+    }
+    for (const { backend, counts, dryRun } of this.upkeep()) {
+      for (const [action, total] of Object.entries(counts)) {
+        const name = dryRun ? `would_${action}` : action
+        this.rise(StandardMetrics.UpkeepActions, `upkeep ${backend} ${name}`, total, { backend, action: name })
+      }
     }
     const refusals = store.refusals()
     for (const reason of Object.keys(refusals)) {
