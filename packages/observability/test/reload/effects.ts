@@ -6,7 +6,7 @@ import {
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
-import { send, serving } from "../../packages/instrument/test/http/support/server.ts"
+import { send, serving } from "../../../instrument/test/http/support/server.ts"
 
 /** What the backend of the test heard. */
 export interface Heard {
@@ -224,6 +224,16 @@ export const handed: Readonly<Record<string, Handed>> = {
   "postgres.common.schema": { one: "first", other: "second", as: ["schema", "first", "second"] },
   "postgres.common.retentionDays": { one: 30, other: 60, as: ["retentionDays", 30, 60] },
   "postgres.common.batchSize": { one: 10, other: 20, as: ["batchSize", 10, 20] },
+  "postgres.capacity": same(1_000_000_000, 2_000_000_000),
+  "postgres.upkeep.enabled": { one: false, other: true, as: ["upkeep.enabled", false, true] },
+  "postgres.upkeep.dryRun": { one: false, other: true, as: ["upkeep.dryRun", false, true] },
+  "postgres.upkeep.daysLeft": { one: 5, other: 6, as: ["upkeep.daysLeft", 5, 6] },
+  "postgres.upkeep.maxBytes": { one: 1_000_000_000, other: 2_000_000_000, as: ["upkeep.maxBytes", 1_000_000_000, 2_000_000_000] },
+  "postgres.upkeep.floor.raw": { one: 1, other: 2, as: ["upkeep.floor.raw", 1, 2] },
+  "postgres.upkeep.floor.spans": { one: 1, other: 2, as: ["upkeep.floor.spans", 1, 2] },
+  "postgres.upkeep.floor.minute": { one: 10, other: 20, as: ["upkeep.floor.minute", 10, 20] },
+  "postgres.upkeep.floor.hour": { one: 10, other: 20, as: ["upkeep.floor.hour", 10, 20] },
+  "postgres.upkeep.floor.day": { one: 10, other: 20, as: ["upkeep.floor.day", 10, 20] },
   "postgres.metricsTable": same("m_one", "m_two"),
   "postgres.metricsMetadataTable": same("d_one", "d_two"),
   "postgres.spansTable": same("s_one", "s_two"),

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, ConfigProvider, Console, Duration, Effect, Layer, Redacted } from "effect"
 import { Exporter, MetricsRecorder, Observability, ObservabilityConfig, type ObservabilityInput, Telemetry } from "effect-observability"
-import { loaders } from "../../packages/observability/src/internal/backends.ts"
+import { loaders } from "../../src/internal/backends.ts"
 import { effects, handed, type Heard, layerLogger, needsRestart } from "./effects.ts"
 
 // Every setting of the schema: those that a reload can change have an effect that is looked at before and after it, while the program records.
@@ -135,7 +135,7 @@ describe("settings", () => {
           const [group] = path.split(".") as [string]
           const [key, first, second] = as ?? [path.split(".").at(-1)!, one, other]
           const on: Readonly<Record<string, ObservabilityInput>> = {
-            postgres: { postgres: { enabled: true, common: { connection: "postgres://a:b@127.0.0.1/db" } } },
+            postgres: { postgres: { enabled: true, capacity: 5_000_000_000, common: { connection: "postgres://a:b@127.0.0.1/db" } } },
             opentelemetry: { opentelemetry: { enabled: true, endpoint: "http://127.0.0.1:1" } },
             datadog: { datadog: { enabled: true } },
             clickhouse: { clickhouse: { enabled: true, connection: "http://127.0.0.1:1" } }
@@ -144,7 +144,7 @@ describe("settings", () => {
             const before = packages.built.length
             const report = yield* Observability.reload(ObservabilityConfig.merge(base, on[group] ?? {}, nested(path, value)))
             assert.deepStrictEqual(report.needsRestart, [])
-            const found = shown(packages.last(group)![key])
+            const found = shown(key.split(".").reduce<any>((inside, name) => inside?.[name], packages.last(group)))
             const exchanged = packages.built.slice(before).filter(([name]) => name === group).length
             if (JSON.stringify(found) !== JSON.stringify(expected) || exchanged > 1) wrong.push({ path, expected, found, exchanged })
           }
