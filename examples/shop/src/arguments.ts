@@ -15,6 +15,8 @@ export interface Arguments {
   readonly supplierUrl: string | undefined
   /** Without the warehouse: orders wait in the queue. */
   readonly alone: boolean
+  /** Also does what does not happen to a healthy shop. */
+  readonly trouble: boolean
 }
 
 export const help = `The shop: a small Effect service, observed by Prometheus and PostgreSQL side by side.
@@ -31,6 +33,7 @@ Options
   --supplier-url URL
                   ask this server for the stock (GET URL/stock/N) instead of the small one that comes along
   --alone         without the warehouse, the second process that packs what was ordered
+  --trouble       also what does not happen to a healthy shop: failing statements, a backend that is away, alerts, too little memory
   --help          this text
 
 Environment
@@ -52,11 +55,13 @@ export const parse = (argv: ReadonlyArray<string>): Arguments | "help" | { reado
         "supplier-url": { type: "string" },
         hold: { type: "boolean" },
         alone: { type: "boolean" },
+        trouble: { type: "boolean" },
         help: { type: "boolean" }
       }
     })
     if (values.help === true) return "help"
     if (values.rate === "0" && values.requests !== undefined) throw new Error("--rate 0 sends nothing: leave --requests out")
+    if (values.trouble === true && values.requests !== undefined) throw new Error("--trouble keeps some traces only, --requests counts them: leave one out")
     const requests = number(values.requests, "--requests", 1, 10_000_000) ?? Infinity
     return {
       requests,
@@ -64,6 +69,7 @@ export const parse = (argv: ReadonlyArray<string>): Arguments | "help" | { reado
       port: number(values.port, "--port", 0, 65_535) ?? 3000,
       hold: values.hold ?? false,
       alone: values.alone ?? false,
+      trouble: values.trouble ?? false,
       portGiven: values.port !== undefined,
       dir: values.dir ?? ".shop-data",
       supplierUrl: httpUrl(values["supplier-url"], "--supplier-url")

@@ -21,6 +21,7 @@ import { Shipments } from "./shipping/Shipments.ts"
 import { deliveryReport } from "./terminal/deliveryReport.ts"
 import { redTable } from "./terminal/redTable.ts"
 import { Supplier } from "./supplier/Supplier.ts"
+import * as Trouble from "./trouble.ts"
 import { lastFailedTrace, lastPackedTrace, lastSuppliedTrace, somethingPacked } from "./terminal/waterfall.ts"
 import { traffic, type TrafficCount } from "./traffic.ts"
 import { warehouse } from "./warehouse/Warehouse.ts"
@@ -56,18 +57,22 @@ interface Places {
   readonly url: Redacted.Redacted<string>
   readonly redisAt: Redacted.Redacted<string> | undefined
   readonly port: number
+  /** Where the warehouse tells its metrics; `undefined` without a warehouse. */
+  readonly warehousePort: number | undefined
 }
 
-const shop = ({ port, redisAt, url }: Places, { alone, supplierUrl }: Arguments, lines: Logs.LogsOptions) => {
+const shop = ({ port, redisAt, url, warehousePort }: Places, { supplierUrl, trouble }: Arguments, lines: Logs.LogsOptions) => {
   const settings = ObservabilityConfig.layer({
     tracing: { serviceName: "shop" },
     flushInterval: 1,
-    postgres: { flushInterval: 1 }
+    postgres: { flushInterval: 1 },
+    ...(trouble ? Trouble.settings : {})
   })
 
   // Who listens: Prometheus and PostgreSQL, side by side. What the process itself does is told to both.
   const observability = RuntimeMetrics.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(Prometheus.layer(), Postgres.layer({ connection: url }), Logs.layer(lines))),
+    Layer.provideMerge(trouble ? Trouble.backends : Layer.empty),
+    Layer.provideMerge(Layer.mergeAll(Prometheus.layer(), Postgres.layer({ connection: url }), Logs.layer(trouble ? { ...lines, sampling: "trace" } : lines))),
     Layer.provide(settings)
   )
 
@@ -77,7 +82,7 @@ const shop = ({ port, redisAt, url }: Places, { alone, supplierUrl }: Arguments,
   )
   const services = Orders.layer.pipe(
     Layer.provideMerge(Catalog.layer),
-    Layer.provide(alone ? Layer.empty : warehouse(url)),
+    Layer.provide(warehousePort === undefined ? Layer.empty : warehouse(url, warehousePort)),
     Layer.provide(Shipments.layer(url)),
     Layer.provide(tables),
     Layer.provide(redis(redisAt)),
@@ -88,7 +93,7 @@ const shop = ({ port, redisAt, url }: Places, { alone, supplierUrl }: Arguments,
     Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port, gracefulShutdownTimeout: "2 seconds" }))
   )
   // Provided around the app, so that it closes after it: what the closing app records is still delivered.
-  return server.pipe(Layer.provide(services), Layer.provideMerge(Supplier.layer(supplierUrl)), Layer.provideMerge(lastWords), Layer.provideMerge(observability))
+  return (trouble ? Layer.merge(server, Trouble.layer) : server).pipe(Layer.provide(services), Layer.provideMerge(Supplier.layer(supplierUrl)), Layer.provideMerge(lastWords), Layer.provideMerge(observability))
 }
 
 /** Runs after the server is closed and before the backends are: brings everything home and says what became of it. */
@@ -105,7 +110,7 @@ const lastWords = Layer.effectDiscard(
   })
 )
 
-const demo = (options: Arguments) =>
+const demo = (options: Arguments, warehousePort: number | undefined) =>
   Effect.gen(function*() {
     const telemetry = yield* Telemetry
     const server = yield* HttpServer.HttpServer
@@ -118,6 +123,7 @@ const demo = (options: Arguments) =>
       `  supplier  ${supplier.url}`,
       `  metrics   ${url}/metrics`,
       `  health    ${url}/health`,
+      ...(warehousePort === undefined ? [] : [`  warehouse http://127.0.0.1:${warehousePort}/metrics`]),
       "  Ctrl-C ends it: everything recorded so far is flushed and accounted for."
     ])
     const count = yield* Ref.make<TrafficCount>({ sent: 0, answered: 0, failed: 0 })
@@ -199,7 +205,8 @@ const main = (options: Arguments) =>
     }
     const redisAt = yield* redisUrl
     const url = yield* database(options.dir)
-    yield* demo(options).pipe(Effect.provide(shop({ url, redisAt, port }, options, yield* logFile)), Effect.provide(NodeHttpClient.layerUndici))
+    const warehousePort = options.alone ? undefined : yield* freePort(0)
+    yield* demo(options, warehousePort).pipe(Effect.provide(shop({ url, redisAt, port, warehousePort }, options, yield* logFile)), Effect.provide(NodeHttpClient.layerUndici))
   }).pipe(
     Effect.scoped,
     Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(explain(cause)))

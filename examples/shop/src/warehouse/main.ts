@@ -1,6 +1,8 @@
 import { Logs, Observe, SqlInstrumentation } from "@effect-observability/instrument"
 import { ObservabilityConfig } from "@effect-observability/core"
 import { Postgres } from "@effect-observability/postgres"
+import { Prometheus } from "@effect-observability/prometheus"
+import { layerServer } from "@effect-observability/prometheus/node"
 import { NodeRuntime } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { Cause, Config, Effect, Exit, Layer } from "effect"
@@ -27,7 +29,8 @@ const work = Effect.gen(function*() {
 const program = Effect.gen(function*() {
   const url = yield* Config.Redacted("DATABASE_URL")
   const settings = ObservabilityConfig.layer({ tracing: { serviceName: "warehouse" }, flushInterval: 1, postgres: { flushInterval: 1 } })
-  const observability = Layer.mergeAll(Postgres.layer({ connection: url, history: false, packing: false }), Logs.layer(yield* logFile)).pipe(Layer.provide(settings))
+  const page = layerServer({ port: yield* Config.Port("WAREHOUSE_PORT") }).pipe(Layer.provideMerge(Prometheus.layer()))
+  const observability = Layer.mergeAll(Postgres.layer({ connection: url, history: false, packing: false }), Logs.layer(yield* logFile), page).pipe(Layer.provide(settings))
   const services = Layer.merge(
     SqlInstrumentation.layerFor(PgClient.PgClient).pipe(Layer.provide(PgClient.layer({ url, maxConnections: 4, applicationName: "warehouse" }))),
     Shipments.layer(url)

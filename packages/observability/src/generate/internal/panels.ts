@@ -26,6 +26,8 @@ export interface Figure {
   readonly title: string
   readonly description: string
   readonly unit: string
+  /** Whether the scale begins at zero: what may be negative chooses its own. */
+  readonly fromZero: boolean
   readonly targets: ReadonlyArray<Target>
 }
 
@@ -52,9 +54,10 @@ export const dashboard = (options: DashboardOptions): Dashboard => {
     builder = builder.withRow(new RowBuilder(title).id(++id).gridPos({ x: 0, y: y++, w: 24, h: 1 }))
     figures.forEach((figure, i) => {
       const panel = new PanelBuilder()
-        .id(++id).title(figure.title).description(figure.description).unit(figure.unit).min(0)
+        .id(++id).title(figure.title).description(figure.description).unit(figure.unit)
         .gridPos({ x: i % 2 * width, y: y + Math.floor(i / 2) * height, w: width, h: height })
         .datasource({ type: options.datasource, uid: "${datasource}" })
+      if (figure.fromZero) panel.min(0)
       for (const target of figure.targets) panel.withTarget(target)
       builder = builder.withPanel(panel)
     })
@@ -71,6 +74,17 @@ export const unitOf = (definition: Definition, perSecond: boolean): string => {
 }
 
 const suffixOf = (name: string): string => /_(seconds|bytes|ratio)(_total)?$/.exec(name)?.[1] ?? ""
+
+export const fromZero = ({ buckets, type }: Definition): boolean => type === "counter" || (type === "histogram" && (buckets?.[0] ?? 0) >= 0)
+
+/**
+ * Metrics that have no series as long as all is well. Their panels then show a zero, where a program tells its metrics at all: "No data" would
+ * look like a dashboard that is broken.
+ */
+export const zeroIsGood = ({ name, type }: Definition): boolean =>
+  type === "counter"
+    ? /^obs_/.test(name) || /(^|_)(errors?|failures?|failed|dropped|rejected|refused|timeouts?|retries|overflow|repeats)_total$/.test(name)
+    : ["obs_alerts_firing", "obs_load_level"].includes(name)
 
 /** The label that tells most on a panel: the others can be looked at in Explore. */
 export const leadingLabel = (definition: Definition): string | undefined => {

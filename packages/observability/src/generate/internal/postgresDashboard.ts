@@ -1,7 +1,7 @@
 import type { MetricDefinition } from "@effect-observability/core"
 import type { Builder, Dataquery } from "@grafana/grafana-foundation-sdk/cog"
 import { type Dashboard, DatasourceVariableBuilder } from "@grafana/grafana-foundation-sdk/dashboard"
-import { areasOf, dashboard, type Figure, leadingLabel, type Target, unitOf } from "./panels.ts"
+import { areasOf, dashboard, type Figure, fromZero, leadingLabel, type Target, unitOf, zeroIsGood } from "./panels.ts"
 import type { Vocabulary } from "./promql.ts"
 import { markdown } from "./text.ts"
 
@@ -57,7 +57,8 @@ const figureOf = (definition: Definition, schema: string): Figure => {
     title: `${definition.name}${what}`,
     description: markdown(definition.help),
     unit: unitOf(definition, perSecond),
-    targets: [new SqlTarget("A", sql)] satisfies ReadonlyArray<Target>
+    fromZero: fromZero(definition),
+    targets: [new SqlTarget("A", zeroIsGood(definition) ? orZero(sql, definition, schema) : sql)] satisfies ReadonlyArray<Target>
   })
   switch (definition.type) {
     case "counter":
@@ -72,6 +73,17 @@ const figureOf = (definition: Definition, schema: string): Figure => {
       return of(scalarSql(definition, schema, "sum(value) / extract(epoch from interval '$__interval')"), true, ": sum per second")
   }
 }
+
+/** A zero at both ends of the shown time when there is nothing, and the store has other metrics of it. */
+const orZero = (sql: string, definition: Definition, schema: string): string =>
+  `with shown as (
+${sql}
+)
+select time, metric, value from shown
+union all
+select edge, ${text(definition.name)}, 0 from unnest(array[$__timeFrom()::timestamptz, $__timeTo()::timestamptz]) as edge
+where not exists (select from shown) and exists (select from "${schema}".metrics_range('obs_series', $__timeFrom(), $__timeTo()))
+order by 1`
 
 const bin = "date_bin(interval '$__interval', timestamp, 'epoch')"
 const text = (value: string): string => `'${value.replaceAll("'", "''")}'`

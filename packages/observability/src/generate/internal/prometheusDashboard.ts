@@ -1,7 +1,7 @@
 import { canonicalNumber, type MetricDefinition } from "@effect-observability/core"
 import { type Dashboard, DatasourceVariableBuilder, QueryVariableBuilder, VariableRefresh } from "@grafana/grafana-foundation-sdk/dashboard"
 import { DataqueryBuilder } from "@grafana/grafana-foundation-sdk/prometheus"
-import { areasOf, dashboard, type Figure, leadingLabel, type Target, unitOf } from "./panels.ts"
+import { areasOf, dashboard, type Figure, fromZero, leadingLabel, type Target, unitOf, zeroIsGood } from "./panels.ts"
 import { quoted, type Vocabulary } from "./promql.ts"
 import { markdown } from "./text.ts"
 
@@ -33,18 +33,20 @@ const figureOf = (definition: Definition, words: Vocabulary): Figure => {
   const label = leadingLabel(definition)
   const by = label === undefined ? "" : ` by (${label})`
   const legend = label === undefined ? definition.name : `{{${label}}}`
+  const zero = zeroIsGood(definition) ? ` or on () (0 * count(obs_series{${scope}}))` : ""
   const rate = (sample: string) => `rate(${sample}{${scope}}[$__rate_interval])`
   const of = (targets: ReadonlyArray<Target>, perSecond = false, what = ""): Figure => ({
     title: `${definition.name}${what}`,
     description: markdown(definition.help),
     unit: unitOf(definition, perSecond),
+    fromZero: fromZero(definition),
     targets
   })
   switch (definition.type) {
     case "counter":
-      return of([line("A", `sum${by} (${rate(name)})`, legend)], true, " per second")
+      return of([line("A", `sum${by} (${rate(name)})${zero}`, legend)], true, " per second")
     case "gauge":
-      return of([line("A", `max${by} (${name}{${scope}})`, legend)])
+      return of([line("A", `max${by} (${name}{${scope}})${zero}`, legend)])
     case "upDownCounter":
       return of([line("A", `sum${by} (${name}{${scope}})`, legend)])
     case "histogram":
