@@ -94,4 +94,30 @@ describe("packed and installed in an empty folder", () => {
     const { stdout } = await run(process.execPath, ["start.ts"], { cwd: app, timeout: 60_000 })
     for (const fact of [/name: 'orders_total'/, /channel: 'web'/, /value: 3\b/]) assert.match(stdout, fact)
   }, 120_000)
+
+  it("docs/generate.md word for word: dashboards, rules and reference of a program's own definitions", async () => {
+    const guide = readFileSync(Path.join(root, "docs/generate.md"), "utf8")
+    const block = (language: string) => new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "m").exec(guide)![1]!
+    writeFileSync(Path.join(app, "metrics.ts"), block("ts"))
+    const [install, ...commands] = block("sh").trim().split("\n")
+    assert.includeMembers([...beside()], install!.split(" ").filter((word) => word.startsWith("@")))
+    assert.strictEqual(commands.length, 2)
+    const here = { cwd: app, env: { ...env, PATH: `${Path.dirname(process.execPath)}${Path.delimiter}${process.env["PATH"]}` } }
+    const [written, checked] = [await run("sh", ["-c", commands[0]!], here), await run("sh", ["-c", commands[1]!], here)]
+    assert.match(written.stdout, /ops: (\d+) files, \1 of them changed/)
+    assert.match(checked.stdout, /are up to date/)
+    const file = (name: string) => readFileSync(Path.join(app, "ops", name), "utf8")
+    for (const alert of ["CheckoutSlow", "QueueDeep", "Budget", "Stopped", "OrdersPlacedTotalHigh"]) {
+      assert.include(file("prometheus/alerts.yml"), `alert: ${alert}\n`)
+      assert.match(file(`runbooks/${alert}.md`), new RegExp(`^# ${alert}\n`))
+    }
+    for (const name of ["orders_placed_total", "queue_depth", "checkout_duration_seconds"]) {
+      for (const place of ["metrics.md", "grafana/prometheus.json", "grafana/postgres.json", "grafana/prometheus.svg", "postgres/metadata.sql"]) assert.include(file(place), name)
+    }
+
+    // Compiled, the same.
+    await run(bin("tsc"), ["--ignoreConfig", "--module", "nodenext", "--target", "es2023", "--skipLibCheck", "--typeRoots", Path.join(root, "node_modules/@types"), "--outDir", "dist", "metrics.ts"], here).catch(({ stdout }) => assert.fail(stdout))
+    const compiled = await run("npx", ["effect-observability", "generate", "--out", "ops", "--definitions", "dist/metrics.js", "--check"], here)
+    assert.match(compiled.stdout, /are up to date/)
+  }, 120_000)
 })

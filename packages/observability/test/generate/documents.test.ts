@@ -48,6 +48,18 @@ describe("text of users", () => {
     }), { numRuns: 200 })
   })
 
+  it("is no markup in a picture", () => {
+    fc.assert(fc.property(awkward, (text) => {
+      const svg = generatedFrom(text).get("grafana/prometheus.svg")!
+      const label = /aria-label="([^"]*)"/.exec(svg)![1]!
+      const back = label.replaceAll(/&#(\d+);/g, (_, point: string) => String.fromCharCode(Number(point)))
+      // What XML has no characters for is replaced.
+      assert.strictEqual(back, `${text.replaceAll(/(?![\t\n\r])\p{Cc}(?<![\u007f-\u009f])|[\ufffe\uffff]/gu, "\uFFFD")} (Prometheus)`)
+      assert.notMatch(label, /[<>&](?!#)/)
+      assert.deepStrictEqual(new Set([...svg.matchAll(/<\/?(\w+)/g)].map(([, tag]) => tag)), new Set(["svg", "style", "text", "rect"]))
+    }), { numRuns: 200 })
+  })
+
   it("that UTF-8 or PostgreSQL cannot hold is replaced, not refused", () => {
     const files = Generate.files({ definitions: [MetricDefinition.counter("m_total", { help: "a\0b\ud800c" })] })
     for (const { content, path } of files) {

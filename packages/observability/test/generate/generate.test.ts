@@ -64,20 +64,60 @@ describe("the checks bite", () => {
   it("on dashboards", () => {
     const dashboard = JSON.parse(files.get("grafana/prometheus.json")!)
     const panel = () => structuredClone(dashboard.panels[1])
+    const targets = (d: any) => d.panels.find(({ targets }: any) => targets?.length > 1).targets
+    const variable = (d: any) => d.templating.list.find(({ type }: any) => type === "query")
     for (const [change, says] of [
+      [(d: any) => (d.pannels = []), /dashboard: unknown key pannels/],
       [(d: any) => d.panels.push(panel()), /id 2 is there twice/],
-      [(d: any) => (d.panels[1].gridPos.x = 20), /does not fit|overlaps/],
+      [(d: any) => (d.panels[1].id = 0), /id 0/],
+      [(d: any) => (d.panels[1].gridPos.x = 20), /does not fit the grid/],
+      [(d: any) => (d.panels[1].gridPos.h = 0.5), /does not fit the grid/],
       [(d: any) => (d.panels[1].gridPos.y = 0), /overlaps/],
-      [(d: any) => (d.panels[1].fieldConfig.defaults.unit = "furlong"), /furlong/],
+      [(d: any) => (d.panels[2].gridPos.x -= 1), /overlaps/],
+      [(d: any) => (d.panels[0].height = 8), /unknown key height/],
+      [(d: any) => (d.panels[1].title = ""), /needs a title/],
+      [(d: any) => delete d.panels[1].description, /and a description/],
+      [(d: any) => (d.panels[1].type = "graph"), /its type is graph/],
+      [(d: any) => (d.panels[1].fieldConfig.defaults.unit = "furlong"), /no unit furlong/],
+      [(d: any) => delete d.panels[1].fieldConfig.defaults.unit, /has no unit/],
+      [(d: any) => (d.panels[1].datasource = { type: "grafana-postgresql-datasource", uid: "${datasource}" }), /datasource/],
+      [(d: any) => (d.panels[1].datasource = { type: "mixed", uid: "-- Mixed --" }), /datasource/],
       [(d: any) => (d.panels[1].targets[0].datasource.uid = "abc"), /datasource/],
-      [(d: any) => (d.panels[1].tittle = "x"), /tittle/],
-      [(d: any) => delete d.panels[1].targets, /targets/],
-      [(d: any) => (d.templating.list = []), /datasource/]
+      [(d: any) => (d.panels[1].tittle = "x"), /unknown key tittle/],
+      [(d: any) => (d.panels[1].targets[0].rawSql = "select 1"), /unknown key rawSql/],
+      [(d: any) => delete d.panels[1].targets, /no targets/],
+      [(d: any) => (d.panels[1].targets = []), /no targets/],
+      [(d: any) => (targets(d)[1].refId = "A"), /refId A is there twice/],
+      [(d: any) => (targets(d)[1].refId = "b"), /refId b/],
+      [(d: any) => (targets(d)[1].hide = true), /query B is hidden/],
+      [(d: any) => (d.panels[1].targets[0].expr = " "), /asks nothing/],
+      [(d: any) => (d.panels[1].targets[0].expr = "up{job=~\"$jobs\"}"), /no variable jobs/],
+      [(d: any) => (d.panels[1].targets[0].expr = "up{job=~\"${Jobs:regex}\"}"), /no variable Jobs/],
+      [(d: any) => (d.templating.list = []), /no variable datasource/],
+      [(d: any) => d.templating.list.push({ ...variable(d), name: "unused" }), /variable "unused": no query uses it/],
+      [(d: any) => d.templating.list.push(variable(d)), /a variable is there twice/],
+      [(d: any) => (variable(d).querry = ""), /unknown key querry/],
+      [(d: any) => (variable(d).type = "textbox"), /its type is textbox/],
+      [(d: any) => (variable(d).query = "label_values(up{a=~\"$nowhere\"}, job)"), /no variable nowhere/],
+      [(d: any) => (variable(d).datasource.uid = "abc"), /variable ".*": its datasource/]
     ] as const) {
       const changed = structuredClone(dashboard)
       change(changed)
       assert.match(structuralProblems(changed).join("\n"), says)
     }
+  })
+})
+
+describe("runbooks", () => {
+  it("are where alerts and other runbooks link to, each under its heading", () => {
+    for (const { annotations, alert } of parsed("prometheus/alerts.yml").groups[0].rules) {
+      assert.match(files.get(annotations.runbook_url)!, new RegExp(`^# ${alert}\n`))
+    }
+    for (const [path, content] of files) {
+      if (!path.startsWith("runbooks/")) continue
+      for (const [, link] of content.matchAll(/\]\(([^)]+)\)/g)) assert.isTrue(files.has(`runbooks/${link}`), `${path}: ${link}`)
+    }
+    assert.include(files.get("runbooks/DepthLow.md"), "[DepthGone](DepthGone.md)")
   })
 })
 

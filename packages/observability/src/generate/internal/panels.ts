@@ -83,7 +83,7 @@ export const fromZero = ({ buckets, type }: Definition): boolean => type === "co
  */
 export const zeroIsGood = ({ name, type }: Definition): boolean =>
   type === "counter"
-    ? /^obs_/.test(name) || /(^|_)(errors?|failures?|failed|dropped|rejected|refused|timeouts?|retries|overflow|repeats)_total$/.test(name)
+    ? name.startsWith("obs_") || /(^|_)(errors?|failures?|failed|dropped|rejected|refused|timeouts?|retries|overflow|repeats)_total$/.test(name)
     : ["obs_alerts_firing", "obs_load_level"].includes(name)
 
 /** The label that tells most on a panel: the others can be looked at in Explore. */
