@@ -29,8 +29,14 @@ interface Problem {
 /** Bytes of one secret. */
 const maxSecret = 64 * 1024
 
-const variable = (name: string): Effect.Effect<string | undefined> =>
-  Config.option(Config.String(name)).pipe(Effect.map(Option.getOrUndefined), Effect.catch(() => Effect.succeed(undefined)))
+const variables = new Map<string, Effect.Effect<string | undefined>>()
+
+/** Made once for each name: a reload asks for all of them. */
+const variable = (name: string): Effect.Effect<string | undefined> => {
+  let one = variables.get(name)
+  if (one === undefined) variables.set(name, one = Config.option(Config.String(name)).pipe(Effect.map(Option.getOrUndefined), Effect.catch(() => Effect.succeed(undefined))))
+  return one
+}
 
 /** Reads all sources; the error has all that is wrong in them, each with its file and line or its variable. */
 export const read = ({ file, input }: Sources): Effect.Effect<Found> =>

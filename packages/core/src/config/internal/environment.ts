@@ -133,8 +133,14 @@ export interface Environment {
   readonly names: ReadonlyMap<string, string>
 }
 
-const read = (name: string): Effect.Effect<string | undefined> =>
-  Config.option(Config.String(name)).pipe(Effect.map(Option.getOrUndefined), Effect.catch(() => Effect.succeed(undefined)))
+const made = new Map<string, Effect.Effect<string | undefined>>()
+
+/** Made once for each name: a reload asks for all of them. */
+const read = (name: string): Effect.Effect<string | undefined> => {
+  let one = made.get(name)
+  if (one === undefined) made.set(name, one = Config.option(Config.String(name)).pipe(Effect.map(Option.getOrUndefined), Effect.catch(() => Effect.succeed(undefined))))
+  return one
+}
 
 /** What the environment says, as far as it says anything; read through Effect's `ConfigProvider`. */
 export const environment: Effect.Effect<Environment> = Effect.gen(function*() {
