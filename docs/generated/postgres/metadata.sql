@@ -117,6 +117,9 @@ insert into "observability"."observability_metric_metadata" (name, type, help, u
 insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_upkeep_actions_total', 'counter', 'What a store did by itself about a disk that fills, by action; those of a dry run begin with would_', '', '["backend","action"]'::jsonb, null, null, null)
   on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
     buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
+insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_backend_rebuilds_total', 'counter', 'Number of times a backend that gave no answer was asked again on another connection, or its queue was given to another fiber', '', '["backend","signal"]'::jsonb, null, null, null)
+  on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
+    buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;
 insert into "observability"."observability_metric_metadata" (name, type, help, unit, label_names, buckets, objectives, alert_threshold) values ('obs_load_sampling_ratio', 'gauge', 'Share of the traces the sampler wants that is kept under the present load', 'ratio', '[]'::jsonb, null, null, null)
   on conflict (name) do update set type = excluded.type, help = excluded.help, unit = excluded.unit, label_names = excluded.label_names,
     buckets = excluded.buckets, objectives = excluded.objectives, alert_threshold = excluded.alert_threshold;

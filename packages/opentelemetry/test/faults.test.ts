@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { BatchProcessor, Ledger, MetricDefinition, MetricsRecorder, ObservabilityConfig, type SpanData, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as fc from "fast-check"
 import * as Http2 from "node:http2"
+import * as Net from "node:net"
 import type { AddressInfo } from "node:net"
 import { OpenTelemetry } from "../src/index.ts"
 import type { OpenTelemetryOptions } from "../src/OpenTelemetryConfig.ts"
@@ -43,6 +45,39 @@ const against = (answers: ReadonlyArray<Answer>, options: OpenTelemetryOptions =
   }))
 
 const all = Array.from({ length: 8 }, (_, i) => `s${i}`)
+
+describe.concurrent("silence", () => {
+  it.live("a receiver that takes connections and says nothing is asked again on others, and not in a storm", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const receiver = yield* collector()
+      const { port } = new URL(receiver.url)
+      let silent = true
+      // The first connections swallow all that comes; the others lead to the receiver.
+      const front = yield* rawServer((socket) => {
+        if (silent) return void socket.resume()
+        const upstream = Net.connect(Number(port), "127.0.0.1")
+        upstream.on("error", () => socket.destroy())
+        socket.pipe(upstream).pipe(socket)
+      })
+      yield* withBackend({ endpoint: front.url, timeout: "200 millis" }, Effect.gen(function*() {
+        yield* spans(8)
+        const flushing = yield* Effect.forkChild(flush)
+        yield* Effect.sleep("1500 millis")
+        const [queue] = (yield* Telemetry).queues()
+        assert.isAtLeast(queue!.hangs, 2)
+        // Each try waits its deadline and a pause that doubles; none shares a connection with one that was left without an answer.
+        assert.isTrue(front.connections() >= 2 && front.connections() <= 6, `${front.connections()}`)
+        assert.isAtMost(front.open(), 1)
+        silent = false
+        yield* Fiber.join(flushing)
+        const { spans: ledger } = yield* books()
+        assert.deepEqual([ledger.exported, ledger.dropped, ledger.unconfirmed], [8, {}, 0])
+        const [after] = (yield* Telemetry).queues()
+        assert.deepEqual([after!.hangs, after!.rebuilds >= 2], [0, true])
+      }))
+      assert.deepEqual(receiver.spans().map(({ name }) => name).toSorted(), all)
+    })))
+})
 
 describe.concurrent("answers", () => {
   for (const status of [429, 502, 503, 504, 500, 408]) {

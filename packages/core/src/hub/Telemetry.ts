@@ -89,6 +89,10 @@ export interface QueueReport {
   readonly secondsToFull: number | undefined
   /** Failed attempts in a row. */
   readonly failures: number
+  /** Of those, the last ones in a row that gave no answer in time. */
+  readonly hangs: number
+  /** How often a connection was made anew after an attempt without an answer, or another fiber took over. */
+  readonly rebuilds: number
   readonly lastError: { readonly message: string; readonly at: number } | undefined
   readonly lastSuccessAt: number | undefined
   /** Items given up since the start of the process, for whatever reason. */

@@ -93,7 +93,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       // A trace whose first span never ends would otherwise wait until another span does.
       effectTracer.expire()
       return effectTracer.report()
-    }, () => listeners.gate?.report(), () => listeners.all.flatMap((listener) => told(listener, listener.upkeep)))
+    }, () => listeners.gate?.report(), () => listeners.all.flatMap((listener) => told(listener, listener.upkeep)), () => queues.reports())
     const queues = new Queues(monotonicMillis)
     const budget = new Pipes.ShutdownBudget(monotonicMillis)
 
@@ -284,6 +284,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
 
     yield* Effect.forkScoped(housekeeping(store, () => {
       queues.look()
+      queues.revive()
       events.sweep()
     }))
     // When the backends have left already there is nobody to tell: they take what is held back first, see `register`.

@@ -163,6 +163,10 @@ export const ConfigReloadFailures = M.counter("obs_config_reload_failures_total"
   alertThreshold: 0
 })
 export const ConfigReloadSuccess = M.gauge("obs_config_last_reload_success", { help: "1 when the newest settings are in force, 0 when they could not be used" })
+export const BackendRebuilds = M.counter("obs_backend_rebuilds_total", {
+  help: "Number of times a backend that gave no answer was asked again on another connection, or its queue was given to another fiber",
+  labelNames: ["backend", "signal"]
+})
 export const UpkeepActions = M.counter("obs_upkeep_actions_total", {
   help: "What a store did by itself about a disk that fills, by action; those of a dry run begin with would_", labelNames: ["backend", "action"]
 })
@@ -215,5 +219,6 @@ export const all: ReadonlyArray<M.MetricDefinition> = [
   Shed,
   LoadLevel,
   UpkeepActions,
+  BackendRebuilds,
   SamplingRatio
 ]

@@ -51,6 +51,8 @@ export interface BatchProcessor<in A> {
   readonly flush: Effect.Effect<void>
   readonly ledger: () => LedgerSnapshot
   readonly status: () => ProcessorStatus
+  /** Gives the work to another fiber when the present one should have gone on long ago; to be called now and then. `true` when it did. Nothing is lost. */
+  readonly reviveUnsafe: () => boolean
 }
 
 export interface ProcessorStatus {
@@ -63,6 +65,12 @@ export interface ProcessorStatus {
   readonly oldestAgeMillis: number
   /** Consecutive failed attempts; 0 when the last one succeeded. */
   readonly failures: number
+  /** Attempts in a row that gave no answer in time: the sink is reached and is silent. */
+  readonly hangs: number
+  /** How often an attempt began anew after one without an answer, on another connection, or another worker took the place of one that had stalled. */
+  readonly rebuilds: number
+  /** Attempts that were abandoned and have not ended yet. */
+  readonly abandoned: number
   readonly lastError: string | undefined
   /** Wall time of the last failure, milliseconds since the epoch. */
   readonly lastErrorAt: number | undefined
@@ -119,7 +127,9 @@ export const make = <A>(
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
     const pipe = new Pipe(exporter, { ...policy, batchSize: Math.min(policy.batchSize, largestBatch) }, options, clock)
-    yield* Effect.forkScoped(quietly(pipe.work), { startImmediately: true })
+    const context = yield* Effect.context<never>()
+    let worker = yield* Effect.forkScoped(quietly(pipe.work), { startImmediately: true })
+    yield* Effect.addFinalizer(() => Effect.sync(() => worker.interruptUnsafe()))
     // Added after the worker, so that it runs before the worker is interrupted.
     yield* Effect.addFinalizer(() => quietly(pipe.close))
     const untune = options.onTune?.((tuning) =>
@@ -131,6 +141,13 @@ export const make = <A>(
       shedUnsafe: (which, reason) => pipe.shed(which, reason),
       flush: quietly(pipe.flush),
       ledger: () => pipe.ledger.snapshot(),
-      status: () => pipe.status()
+      status: () => pipe.status(),
+      reviveUnsafe: () => {
+        if (!pipe.stalled()) return false
+        pipe.retire()
+        worker.interruptUnsafe()
+        worker = Effect.runForkWith(context)(quietly(pipe.resume))
+        return true
+      }
     }
   })

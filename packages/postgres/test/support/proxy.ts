@@ -10,6 +10,10 @@ export interface Proxy {
   /** Connections stay open and nothing comes through, in either direction, until `thaw`: a stopped server, or a black hole. */
   readonly freeze: () => void
   readonly thaw: () => void
+  /** The connections that are open now swallow everything from here on; new ones work. */
+  readonly swallow: () => void
+  /** Connections that were ever made. */
+  readonly connections: () => number
 }
 
 /** A TCP proxy in front of a server. */
@@ -20,7 +24,9 @@ export const startProxy = (port: number): Effect.Effect<Proxy, never, Scope.Scop
       let lost = 0
       let frozen = false
       const sockets = new Set<Net.Socket>()
+      let connections = 0
       const server = Net.createServer((client) => {
+        connections++
         const upstream = Net.connect({ host: "127.0.0.1", port })
         for (const socket of [client, upstream]) {
           sockets.add(socket)
@@ -54,6 +60,13 @@ export const startProxy = (port: number): Effect.Effect<Proxy, never, Scope.Scop
             frozen = false
             for (const socket of sockets) socket.resume()
           },
+          swallow: () => {
+            for (const socket of sockets) {
+              socket.removeAllListeners("data")
+              socket.resume()
+            }
+          },
+          connections: () => connections,
           close: () => {
             server.close()
             for (const socket of sockets) socket.destroy()

@@ -56,6 +56,11 @@ export class Queues {
     }
   }
 
+  /** Other fibers take the place of those that stalled. */
+  revive(): void {
+    for (const { processor } of this.open) processor.reviveUnsafe()
+  }
+
   /** Items that never came to the queues of a signal: they stand in the books all the same. */
   refuse(signal: Signal, count: number, reason: string): void {
     for (const queue of this.open) if (queue.signal === signal) queue.processor.refuseUnsafe(count, reason)
@@ -103,6 +108,8 @@ export class Queues {
         itemsPerSecond,
         secondsToFull: secondsToFull === Infinity ? undefined : secondsToFull,
         failures: status.failures,
+        hangs: status.hangs,
+        rebuilds: status.rebuilds,
         lastError: status.lastError === undefined || status.lastErrorAt === undefined ? undefined : { message: status.lastError, at: status.lastErrorAt },
         lastSuccessAt: status.lastSuccessAt,
         lost: total(ledger.dropped) + ledger.unconfirmed,

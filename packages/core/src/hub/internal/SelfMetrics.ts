@@ -4,7 +4,7 @@ import * as StandardMetrics from "../../metrics/StandardMetrics.ts"
 import { imbalance } from "../../pipe/Ledger.ts"
 import type { SamplingReport } from "../../tracing/ObservabilityTracer.ts"
 import type { Books } from "./Books.ts"
-import type { ComponentReport, LoadReport, Signal } from "../Telemetry.ts"
+import type { ComponentReport, LoadReport, QueueReport, Signal } from "../Telemetry.ts"
 import type { UpkeepReport } from "../Upkeep.ts"
 
 /** What the toolkit says about itself, as `obs_*` metrics in the same store. */
@@ -15,6 +15,7 @@ export class SelfMetrics {
   private readonly sampling: () => SamplingReport
   private readonly load: () => LoadReport | undefined
   private readonly upkeep: () => ReadonlyArray<UpkeepReport & { readonly backend: string }>
+  private readonly queues: () => ReadonlyArray<QueueReport>
   private readonly seen = new Map<string, number>()
 
   constructor(
@@ -23,8 +24,10 @@ export class SelfMetrics {
     books: Books,
     sampling: () => SamplingReport,
     load: () => LoadReport | undefined,
-    upkeep: () => ReadonlyArray<UpkeepReport & { readonly backend: string }>
+    upkeep: () => ReadonlyArray<UpkeepReport & { readonly backend: string }>,
+    queues: () => ReadonlyArray<QueueReport>
   ) {
+    this.queues = queues
     this.upkeep = upkeep
     this.load = load
     this.store = store
@@ -65,6 +68,7 @@ export class SelfMetrics {
         if (imbalance(ledger) !== undefined) store.increment(StandardMetrics.LedgerImbalance, 1, labels)
       }
     }
+    for (const { backend, rebuilds, signal } of this.queues()) this.rise(StandardMetrics.BackendRebuilds, `rebuilt ${backend} ${signal}`, rebuilds, { backend, signal })
     const load = this.load()
     if (load !== undefined) {
       store.setGauge(StandardMetrics.LoadLevel, load.level, {})

@@ -15,6 +15,11 @@ import { Signal } from "./Signal.ts"
 
 /** Crashes of an exporter on one batch before the batch is given up. */
 const maxDefects = 3
+/** Attempts that were abandoned and still run; from then on the next ones come later and later, at most so much. */
+const maxAbandoned = 4
+const longestPause = 300_000
+/** The worker is this late to go on, twice in a row, before it counts as stalled. Milliseconds. */
+const patience = 30_000
 
 const millisOf = <A>(policy: Policy<A>) => ({
   flushInterval: Duration.toMillis(policy.flushInterval),
@@ -45,6 +50,18 @@ export class Pipe<in out A> {
   private failures = 0
   private lastError: { readonly message: string; readonly at: number } | undefined
   private lastSuccessAt: number | undefined
+  /** Attempts in a row that gave no answer in time. */
+  private hangs = 0
+  private hung = false
+  private rebuilds = 0
+  /** Those that were abandoned and have not ended yet. */
+  private abandoned = 0
+  /** Which worker is at work: a stalled one has a successor. */
+  private generation = 0
+  /** Until when the worker waits, on the monotonic clock, and how often it went on. */
+  private until = Infinity
+  private beats = 0
+  private suspect = -1
 
   constructor(exporter: Exporter<A>, policy: Policy<A>, options: Options, clock: Clock.Clock) {
     this.exporter = exporter
@@ -123,20 +140,76 @@ export class Pipe<in out A> {
   }
 
   /** The worker: one batch after the other until the queue is closed and empty. */
-  readonly work: Effect.Effect<void> = Effect.suspend(() => this.next()).pipe(
-    // Nothing in it fails on purpose; whatever did must not end the loop and lose what waits.
-    Effect.catchCause((cause) => Cause.hasInterrupts(cause) ? Effect.interrupt : Effect.sleep(this.millis.backoff)),
-    Effect.repeat({ until: () => this.closing && this.buffer.length === 0 }),
-    Effect.ensuring(Effect.sync(() => Deferred.doneUnsafe(this.finished, Exit.void)))
-  )
+  readonly work: Effect.Effect<void> = Effect.suspend(() => {
+    const mine = this.generation
+    return Effect.suspend(() => this.next()).pipe(
+      // Nothing in it fails on purpose; whatever did must not end the loop and lose what waits.
+      Effect.catchCause((cause) => Cause.hasInterrupts(cause) ? Effect.interrupt : Effect.sleep(this.millis.backoff)),
+      Effect.repeat({ until: () => this.closing && this.buffer.length === 0 }),
+      Effect.ensuring(Effect.sync(() => {
+        if (mine === this.generation) Deferred.doneUnsafe(this.finished, Exit.void)
+      }))
+    )
+  })
+
+  /**
+   * Whether the worker should have gone on long ago: a timer that never fired, or a bug. To be asked now and then; only a second look says so, for after a
+   * sleep of the machine all timers are late at once.
+   */
+  stalled(): boolean {
+    const oldest = this.buffer.oldest
+    const due = this.until === Infinity && oldest !== undefined ? oldest.at + this.millis.flushInterval : this.until
+    if (this.now() - due <= patience) this.suspect = -1
+    else if (this.suspect === this.beats) return true
+    else this.suspect = this.beats
+    return false
+  }
+
+  /** The present worker is to end without ending the queue. */
+  retire(): void {
+    this.generation++
+  }
+
+  /** The successor of a worker that stalled: it goes on with what was in flight, under the same numbers. */
+  readonly resume: Effect.Effect<void> = Effect.suspend(() => {
+    this.rebuilds++
+    this.suspect = -1
+    this.until = Infinity
+    const { current } = this
+    current?.stop()
+    const left = this.sending
+    return Effect.andThen(
+      Effect.forEach(left, (batch) =>
+        Effect.suspend(() => {
+          if (!this.sending.includes(batch)) return Effect.void
+          if (batch === current?.batch) return this.deliver(batch, { number: current.attempt.number, attempt: current.attempt.attempt + 1 }, 0, this.now())
+          this.sending = this.sending.filter((other) => other !== batch)
+          return this.send(batch)
+        }), { discard: true }),
+      this.work
+    )
+  })
+
+  /** Waits for the bell, at most `millis`, and says until when. */
+  private waitFor(millis: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.beat(millis)
+      return millis === Infinity ? this.bell.wait : this.bell.waitFor(millis)
+    })
+  }
+
+  private beat(millis: number): void {
+    this.beats++
+    this.until = this.now() + millis
+  }
 
   private next(): Effect.Effect<void> {
     const { buffer, policy } = this
     const oldest = buffer.oldest
-    if (oldest === undefined) return this.closing ? Effect.void : this.bell.wait
+    if (oldest === undefined) return this.closing ? Effect.void : this.waitFor(Infinity)
     const hurry = this.closing || buffer.length >= policy.batchSize || this.flushers.some(({ target }) => oldest.order <= target)
     const wait = hurry ? 0 : oldest.at + this.millis.flushInterval - this.now()
-    if (wait > 0) return this.bell.waitFor(wait)
+    if (wait > 0) return this.waitFor(wait)
     return Effect.suspend(() => this.send(buffer.take(policy.batchSize)))
   }
 
@@ -176,13 +249,22 @@ export class Pipe<in out A> {
   /** One attempt, detached: it is left behind at its deadline, for `Effect.timeout` would wait for its cleanup. */
   private tryOnce(batch: Batch<A>, attempt: Attempt): Effect.Effect<Exit.Exit<ExportOutcome, ExportError>> {
     const items = batch.map((entry) => entry.item) as unknown as Arr.NonEmptyReadonlyArray<A>
-    return this.detached(
+    // Whoever was left without an answer must not ask on the same connection: an abandoned attempt takes it along.
+    if (this.hangs > 0) this.rebuilds++
+    const attempted = this.detached(
       Effect.suspend(() => this.exporter.export(items, attempt)),
       this.millis.attemptTimeout,
       (stop) => {
         this.current = { attempt, batch, stop }
       }
     )
+    const began = this.now()
+    return Effect.map(attempted, (exit) => {
+      // An exporter may have the same deadline, and be a moment earlier.
+      const silent = this.hung || (Exit.isFailure(exit) && this.now() - began >= 0.95 * this.millis.attemptTimeout)
+      this.hangs = silent ? this.hangs + 1 : 0
+      return exit
+    })
   }
 
   private detached<B>(
@@ -190,8 +272,9 @@ export class Pipe<in out A> {
     millis: number,
     onStart: (stop: () => void) => void
   ): Effect.Effect<Exit.Exit<B, ExportError>> {
-    return Effect.gen(function*() {
+    return Effect.gen({ self: this }, function*() {
       const answer = Deferred.makeUnsafe<Exit.Exit<B, ExportError>>()
+      this.beat(millis)
       const fiber = yield* Effect.forkDetach(
         Effect.onExit(effect, (exit) => Effect.sync(() => Deferred.doneUnsafe(answer, Exit.succeed(exit))))
       )
@@ -199,7 +282,11 @@ export class Pipe<in out A> {
       const waited = yield* Effect.timeoutOption(Deferred.await(answer), millis).pipe(
         Effect.onInterrupt(() => Effect.sync(() => fiber.interruptUnsafe()))
       )
+      this.beat(0)
+      this.hung = Option.isNone(waited)
       if (Option.isSome(waited)) return waited.value
+      this.abandoned++
+      fiber.addObserver(() => void this.abandoned--)
       fiber.interruptUnsafe()
       return Exit.fail(unavailable(`no answer within ${millis} ms`))
     })
@@ -211,7 +298,8 @@ export class Pipe<in out A> {
     return Effect.flatMap(Random.next, (random) => {
       const doubled = Math.min(most, backoff * 2 ** Math.min(attempt - 1, 30)) * (0.8 + 0.4 * random)
       const wanted = asked === undefined ? doubled : Math.max(backoff, Duration.toMillis(asked))
-      const delay = Math.min(Math.max(1, wanted), Math.max(1, most))
+      const piled = this.abandoned < maxAbandoned || this.closing ? 0 : Math.min(longestPause, maxBackoff * 2 ** (this.abandoned - maxAbandoned))
+      const delay = Math.max(piled, Math.min(Math.max(1, wanted), Math.max(1, most)))
       // A flush or the close cuts it short, once; new items do not.
       return this.pauseUntil(this.now() + delay, this.flushers.length, this.closing)
     })
@@ -219,7 +307,7 @@ export class Pipe<in out A> {
 
   private pauseUntil(end: number, flushers: number, closing: boolean): Effect.Effect<void> {
     return Effect.andThen(
-      Effect.suspend(() => this.bell.waitFor(end - this.now())),
+      Effect.suspend(() => this.waitFor(Math.max(0, end - this.now()))),
       Effect.suspend(() => {
         const called = this.flushers.length > flushers || this.closing !== closing
         return called || this.now() >= end - 0.5 ? Effect.void : this.pauseUntil(end, Math.min(flushers, this.flushers.length), closing)
@@ -338,6 +426,9 @@ export class Pipe<in out A> {
       maxBytes: this.policy.maxBytes,
       oldestAgeMillis: oldest === undefined ? 0 : Math.max(0, this.now() - oldest.at),
       failures: this.failures,
+      hangs: this.hangs,
+      rebuilds: this.rebuilds,
+      abandoned: this.abandoned,
       lastError: this.lastError?.message,
       lastErrorAt: this.lastError?.at,
       lastSuccessAt: this.lastSuccessAt
