@@ -2,10 +2,11 @@ import { defaultSettings, HistoryError } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { SqlError } from "effect/sql/SqlError"
-import { describe } from "./internal/errors.ts"
-import { sqlNames } from "./internal/names.ts"
+import { describe, sqlState } from "./internal/errors.ts"
+import { type Sql, sqlNames } from "./internal/names.ts"
 import { text } from "./internal/parameters.ts"
 import * as Session from "./internal/session.ts"
+import { newest } from "./migrations/index.ts"
 import { type PostgresConfigError, resolve } from "./PostgresConfig.ts"
 import { report, type StorageReport } from "./Storage.ts"
 
@@ -48,11 +49,13 @@ export const inspect = (options: InspectOptions): Effect.Effect<StoreInspection 
     const config = yield* resolve(options, () => defaultSettings)
     const t = sqlNames(config.names)
     const { schema } = config.names
-    const look = (session: Session.Session): Effect.Effect<StoreInspection | undefined, SqlError> =>
+    const look = (session: Session.Session): Effect.Effect<StoreInspection | string | undefined, SqlError> =>
       Effect.gen(function*() {
         yield* session.execute("begin read only")
         const there = yield* session.query("select count(*)::int4 as n from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = 'obs_metric_frame'", [text(schema)])
         if (there[0]!["n"] === 0) return undefined
+        const problem = yield* unlike(session, t)
+        if (problem !== undefined) return problem
         const [state] = yield* session.query(
           `select current_setting('server_version') as version,
             (select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relispartition
@@ -76,10 +79,36 @@ export const inspect = (options: InspectOptions): Effect.Effect<StoreInspection 
         }
       })
     return yield* Effect.acquireUseRelease(Session.open(config.target, 20_000), look, (session) => session.close).pipe(
-      Effect.mapError((error) => new HistoryError({ reason: "unavailable", message: describe(error) })),
+      Effect.mapError((error) => new HistoryError({ reason: "unavailable", message: plainly(error, schema) })),
+      Effect.flatMap((found) => typeof found === "string" ? Effect.fail(new HistoryError({ reason: "unavailable", message: found })) : Effect.succeed(found)),
       Effect.timeoutOrElse({
         duration: 30_000,
         orElse: () => Effect.fail(new HistoryError({ reason: "unavailable", message: "the server gave no answer within 30 seconds" }))
       })
     )
   })
+
+/** Why it is no store that this version can read. */
+const unlike = (session: Session.Session, t: Sql): Effect.Effect<string | undefined, SqlError> =>
+  Effect.gen(function*() {
+    const [made] = yield* session.query("select to_regclass($1) is not null as there", [text(t.migration)])
+    if (made!["there"] !== true) return "the schema has tables named as ours, and is no store of effect-observability: name another with --schema"
+    const [row] = yield* session.query(`select coalesce(max(version), 0)::int4 as version from ${t.migration}`)
+    const version = Number(row!["version"])
+    return version < newest ? `the store is of an older version (${version}, this is ${newest}): start a program of this version with it once, which brings it up to date` : undefined
+  })
+
+/** What the server said, with what to do about what is usual. */
+const plainly = (error: SqlError, schema: string): string => {
+  const said = describe(error)
+  switch (sqlState(error)) {
+    case "42501":
+      return `the role may not read the store (${said}): grant usage on schema "${schema}" and select on all tables in it`
+    case "42P01":
+    case "42703":
+    case "42883":
+      return `the schema "${schema}" is not a store of this version (${said})`
+    default:
+      return said
+  }
+}

@@ -3,6 +3,8 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Process from "node:process"
 import { doctor, saysItself } from "./doctor.ts"
@@ -14,8 +16,15 @@ const command = Command.make("effect-observability").pipe(
   Command.withSubcommands([doctor, generate])
 )
 
+/** An unknown flag, subcommand or value. Usage and reason are told by then; 1 would say that something was found. */
+class Usage extends Schema.TaggedError<Usage>()("Usage", {}) {
+  override readonly [Runtime.errorReported] = false
+  override readonly [Runtime.errorExitCode] = 2
+}
+
 Command.run(command, { version: "0.1.0" }).pipe(
   Effect.tapError((error) => error instanceof CommandError || saysItself(error) ? Console.error(error.message) : Effect.void),
+  Effect.mapError((error) => CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length > 0 ? new Usage() : error),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     // The modules of `--definitions` may have started something that would keep the process alive.

@@ -28,6 +28,9 @@ const migrations: ReadonlyArray<Migration> = [
   { version: 9, ...Upkeep }
 ]
 
+/** The version of the layout that this version makes. */
+export const newest = migrations.at(-1)!.version
+
 /** The schema holds something this version cannot use; the message says what to do. */
 export class SchemaConflict {
   readonly _tag = "SchemaConflict"
