@@ -26,6 +26,7 @@ import { Books } from "./internal/Books.ts"
 import { EffectMetrics } from "./internal/EffectMetrics.ts"
 import { Events } from "./internal/Events.ts"
 import { HealthChecks } from "./internal/HealthChecks.ts"
+import { Heirs } from "./internal/Heirs.ts"
 import { housekeeping } from "./internal/housekeeping.ts"
 import { Listeners } from "./internal/Listeners.ts"
 import * as Pipes from "./internal/pipes.ts"
@@ -88,6 +89,7 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
     const claims = new Map<string, { readonly owner: string }>()
     let sampler: Sampler | undefined
     const books = new Books()
+    const heirs = new Heirs()
     const reports = (): ReadonlyArray<ComponentReport> => listeners.all.map((listener) => books.withFormers(reportOf(listener)))
     const self = new SelfMetrics(store, reports, books, () => {
       // A trace whose first span never ends would otherwise wait until another span does.
@@ -175,11 +177,11 @@ export const layer: Layer.Layer<Telemetry | Recorder.MetricsRecorder | Tracer | 
       resource,
       register,
       claim,
-      exportFrames: Pipes.exportFrames({ store, ends, settings: () => current, self, budget, queues, books, goesOn, onReload }),
-      exportSpans: Pipes.exportSpans({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
-      exportErrors: Pipes.exportErrors({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
-      exportLogs: Pipes.exportLogs({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
-      exportAlerts: Pipes.exportAlerts({ settings: () => current, self, budget, queues, books, goesOn, onReload }),
+      exportFrames: Pipes.exportFrames({ store, ends, settings: () => current, self, budget, queues, books, heirs, goesOn, onReload }),
+      exportSpans: Pipes.exportSpans({ settings: () => current, self, budget, queues, books, heirs, goesOn, onReload }),
+      exportErrors: Pipes.exportErrors({ settings: () => current, self, budget, queues, books, heirs, goesOn, onReload }),
+      exportLogs: Pipes.exportLogs({ settings: () => current, self, budget, queues, books, heirs, goesOn, onReload }),
+      exportAlerts: Pipes.exportAlerts({ settings: () => current, self, budget, queues, books, heirs, goesOn, onReload }),
       lineOf: (options) => events.lineOf(options),
       writeLogs: (output) =>
         Effect.acquireRelease(

@@ -99,6 +99,16 @@ export const defaultPolicy = <A>(): Policy<A> => ({
 /** What of a policy may change while the queue is at work. */
 export interface Tuning extends Partial<Pick<Policy<never>, "maxItems" | "maxBytes" | "batchSize" | "flushInterval" | "attemptTimeout" | "drainDeadline">> {}
 
+/** How two queues for one sink pass on what waits. */
+export interface Estate {
+  /** Whether the last attempt failed. */
+  readonly failing: () => boolean
+  /** Gives what was never attempted to `heir`, which takes it or, by `false`, leaves it here. */
+  readonly leave: (heir: (items: ReadonlyArray<any>) => boolean) => void
+  /** Takes items before all that waits here, the oldest first; `false` when it is closed. */
+  readonly take: (items: ReadonlyArray<any>) => boolean
+}
+
 export interface Options {
   /** Is handed a way to change the policy, and gives one to end that; called once. What a smaller queue cannot hold is dropped as `"resize"`. */
   readonly onTune?: (tune: (tuning: Tuning) => void) => () => void
@@ -108,6 +118,12 @@ export interface Options {
   readonly onLoss?: (count: number, reason: string) => void
   /** The ledger's word for what the drain could not deliver, asked when its deadline has passed. Default `"shutdown"`. */
   readonly endReason?: () => string
+  /**
+   * Asked when the drain is over, with what was certainly not delivered: `true` when another queue has it now. It is then no longer in these books.
+   */
+  readonly inherit?: (items: ReadonlyArray<any>) => boolean
+  /** Is handed what a queue can pass on before its end, and be passed; called once. */
+  readonly onSuccession?: (estate: Estate) => void
   /** Milliseconds left for the drain, asked when the scope closes: queues that close one after the other may share a deadline. */
   readonly drainBudget?: () => number
 }
@@ -132,6 +148,7 @@ export const make = <A>(
     yield* Effect.addFinalizer(() => Effect.sync(() => worker.interruptUnsafe()))
     // Added after the worker, so that it runs before the worker is interrupted.
     yield* Effect.addFinalizer(() => quietly(pipe.close))
+    options.onSuccession?.({ failing: () => pipe.status().failures > 0, leave: (heir) => pipe.leave(heir), take: (items) => pipe.take(items) })
     const untune = options.onTune?.((tuning) =>
       pipe.tune(tuning.batchSize === undefined ? tuning : { ...tuning, batchSize: Math.min(tuning.batchSize, largestBatch) }))
     if (untune !== undefined) yield* Effect.addFinalizer(() => Effect.sync(untune))

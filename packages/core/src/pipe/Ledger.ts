@@ -50,6 +50,13 @@ export class Ledger {
     add(this.dropped, reason, count)
   }
 
+  /** Goes on to another queue, whose books take it up: here it was never offered. */
+  handOn(count: number, from: "queued" | "inFlight"): void {
+    this[from] -= count
+    this.offered -= count
+    this.accepted -= count
+  }
+
   doubt(count: number): void {
     this.inFlight -= count
     this.unconfirmed += count

@@ -16,6 +16,7 @@ import type { Signal, Telemetry } from "../Telemetry.ts"
 import { Succession } from "./Succession.ts"
 import { selecting } from "./selecting.ts"
 import type { Books } from "./Books.ts"
+import type { Heirs } from "./Heirs.ts"
 import type { Queues } from "./Queues.ts"
 import type { SelfMetrics } from "./SelfMetrics.ts"
 
@@ -27,6 +28,7 @@ interface Hub {
   readonly onReload: (hook: (settings: ObservabilitySettings) => void) => () => void
   readonly queues: Queues
   readonly books: Books
+  readonly heirs: Heirs
   /** Whether the program goes on without the backend that closes. */
   readonly goesOn: () => boolean
 }
@@ -76,6 +78,7 @@ export const exportFrames = (hub: FramesHub): Telemetry["Service"]["exportFrames
     const key = `${name} ${turn}`
     hub.budget.open(key)
     const keep = yield* hub.books.enter(name, "metrics")
+    const ties = yield* hub.heirs.enter(name, "metrics")
     const processor = yield* BatchProcessor.make<MetricFrame>(
       options.exporter,
       {
@@ -93,6 +96,7 @@ export const exportFrames = (hub: FramesHub): Telemetry["Service"]["exportFrames
         ...options.policy
       },
       {
+        ...ties,
         onSettled: (seconds) => self.settled(name, seconds),
         onLoss: (count, reason) => self.loss(name, "metrics", count, reason),
         endReason: () => endReason(hub),
@@ -191,7 +195,7 @@ const exportItems = <A>(
   Effect.flatMap(Succession, (handover) => {
     const settings = handover?.settings() ?? hub.settings()
     const key = `${options.name} ${handover?.turn ?? 0}`
-    return Effect.flatMap(hub.books.enter(options.name, signal), (keep) => Effect.tap(BatchProcessor.make<A>(
+    return Effect.flatMap(Effect.all([hub.books.enter(options.name, signal), hub.heirs.enter(options.name, signal)]), ([keep, ties]) => Effect.tap(BatchProcessor.make<A>(
       options.exporter,
       {
         ...BatchProcessor.defaultPolicy<A>(),
@@ -203,6 +207,7 @@ const exportItems = <A>(
         ...options.policy
       },
       {
+        ...ties,
         onSettled: (seconds) => hub.self.settled(options.name, seconds),
         onLoss: (count, reason) => hub.self.loss(options.name, signal, count, reason),
         endReason: () => endReason(hub),

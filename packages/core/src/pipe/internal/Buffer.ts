@@ -56,7 +56,8 @@ export class Buffer<A> {
     return this.entries[this.head]
   }
 
-  offer(item: A): boolean {
+  /** `first`: before all others, since it has waited in another queue. */
+  offer(item: A, first = false): boolean {
     const { ledger, policy } = this
     let bytes: number
     let count: number
@@ -78,7 +79,9 @@ export class Buffer<A> {
       this.sinceStamp = 64
     }
     ledger.accept(count)
-    this.entries.push({ item, bytes, count, order: ++this.order, at: this.stamp })
+    const entry = { item, bytes, count, order: first ? this.oldest?.order ?? ++this.order : ++this.order, at: this.stamp }
+    if (first) this.entries.splice(this.head, 0, entry)
+    else this.entries.push(entry)
     this.queuedBytes += bytes
     let kept = true
     while (this.overfull) kept = this.makeRoom()
@@ -207,6 +210,20 @@ export class Buffer<A> {
     this.ledger.evict(count, reason)
     this.onEvict(count, reason)
     return count
+  }
+
+  /** What waits here and was never in flight, the oldest first. */
+  get waiting(): ReadonlyArray<A> {
+    return this.entries.slice(this.head).map(({ item }) => item)
+  }
+
+  /** Everything that waits is another queue's now. */
+  handOn(): void {
+    while (this.length > 0) {
+      const entry = this.shift()
+      this.queuedBytes -= entry.bytes
+      this.ledger.handOn(entry.count, "queued")
+    }
   }
 
   /** Lets everything that still waits go. */

@@ -98,6 +98,23 @@ export class Pipe<in out A> {
     return kept
   }
 
+  /** Gives what was never attempted to another queue, if that takes it. */
+  leave(heir: (items: ReadonlyArray<A>) => boolean): void {
+    const { waiting } = this.buffer
+    if (waiting.length === 0 || !heir(waiting)) return
+    this.buffer.handOn()
+    this.wakeFlushers()
+  }
+
+  /** Takes what another queue leaves: it is older than all that waits here. */
+  take(items: ReadonlyArray<A>): boolean {
+    if (this.closing) return false
+    // The youngest first, each before those that are there.
+    for (const item of items.toReversed()) this.buffer.offer(item, true)
+    this.bell.ring()
+    return true
+  }
+
   /** Counts items that nobody wants here: refused by choice, so that no loss is told. */
   refuse(count: number, reason: string): void {
     this.ledger.reject(count, reason)
@@ -107,6 +124,14 @@ export class Pipe<in out A> {
     const count = this.buffer.shed(which, reason)
     if (this.flushers.length > 0) this.wakeFlushers()
     return count
+  }
+
+  private inherit(items: ReadonlyArray<A>): boolean {
+    try {
+      return this.options.inherit?.(items) === true
+    } catch {
+      return false
+    }
   }
 
   private endReason(): string {
@@ -399,6 +424,7 @@ export class Pipe<in out A> {
     this.bell.ring()
     return Effect.timeoutOption(Deferred.await(this.finished), budget - reserve).pipe(
       Effect.andThen(Effect.suspend(() => {
+        this.leave((items) => this.inherit(items))
         this.buffer.clear(this.endReason())
         const { current } = this
         current?.stop()
@@ -408,7 +434,11 @@ export class Pipe<in out A> {
         Effect.sync(() => {
           for (const batch of this.sending) {
             const attempted = batch === this.current?.batch
-            this.settle(batch, this.now(), (count) => attempted && !fenced ? this.ledger.doubt(count) : this.lose(count, this.endReason()))
+            // Without a way to give it up nobody knows what became of it.
+            const certain = !attempted || (fenced && this.exporter.giveUp !== undefined)
+            const left = certain && this.inherit(batch.map(({ item }) => item))
+            this.settle(batch, this.now(), (count) =>
+              left ? this.ledger.handOn(count, "inFlight") : attempted && !fenced ? this.ledger.doubt(count) : this.lose(count, this.endReason()))
           }
           this.wakeFlushers()
         })
