@@ -1,15 +1,13 @@
-import { AlertRule, Alerts, AlertSinks, LoadControl, MetricDefinition, MetricsRecorder, type ObservabilityInput, Sampler, Telemetry } from "@effect-observability/core"
+import { AlertRule, Alerts, AlertSinks, LoadControl, MetricsRecorder, type ObservabilityInput, Sampler, Telemetry } from "@effect-observability/core"
 import { Postgres } from "@effect-observability/postgres"
 import { Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
+import { Baskets } from "./metrics.ts"
 
 // What does not happen to a healthy shop (`--trouble`): for dashboards and alerts to show, and for their tests.
 
 /** Where nobody listens: port 9, "discard". */
 const nowhere = "127.0.0.1:9"
-
-/** Sold per customer: a label that has far too many values. */
-const Baskets = MetricDefinition.counter("baskets_total", { help: "Baskets, by customer", labelNames: ["customer"], maxSeries: 20 })
 
 /** Traces are held until it is known whether they are worth keeping; too few may be held, so that some are decided early. */
 export const settings: Partial<ObservabilityInput> = {

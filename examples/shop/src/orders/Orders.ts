@@ -1,17 +1,11 @@
-import { MetricDefinition, MetricsRecorder } from "@effect-observability/core"
+import { MetricsRecorder } from "@effect-observability/core"
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import type { PersistedQueueError } from "effect/persistence/PersistedQueue"
 import { Shipment, Shipments } from "../shipping/Shipments.ts"
+import { OrdersPlaced } from "../metrics.ts"
 import { Catalog } from "./Catalog.ts"
-
-/** A metric of the shop's own: the compiler knows its label and the two values it may take. */
-const OrdersPlaced = MetricDefinition.counter("orders_placed_total", {
-  help: "Orders accepted, by sales channel",
-  labelNames: ["channel"],
-  labelValues: { channel: ["web", "shop"] }
-})
 
 export class NewOrder extends Schema.Class<NewOrder>("NewOrder")({
   product: Schema.Int,

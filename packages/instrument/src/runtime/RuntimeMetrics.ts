@@ -1,10 +1,11 @@
-import { MetricsRecorder, Telemetry } from "@effect-observability/core"
+import { type MetricDefinition, MetricsRecorder, Telemetry } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import { fibers as ofFibers, standard, Uptime } from "./internal/definitions.ts"
 import { FiberCounts } from "./internal/FiberCounts.ts"
 import { observeGc } from "./internal/gc.ts"
 import { LoopDelay } from "./internal/LoopDelay.ts"
@@ -18,6 +19,9 @@ export interface RuntimeMetricsOptions {
   /** Also counts fibers, which costs some ten nanoseconds for each. Default `true`. */
   readonly fibers?: boolean
 }
+
+/** What is recorded under the names of prom-client, for what is generated from definitions: `effect-observability generate`. */
+export const definitions: ReadonlyArray<MetricDefinition.MetricDefinition> = (({ delays, ...others }) => [...Object.values(others), ...Object.values(delays), Uptime, ...Object.values(ofFibers)])(standard)
 
 /** The layer with options; see `layer`. */
 export const layerWith = (options: RuntimeMetricsOptions): Layer.Layer<never, never, Telemetry | MetricsRecorder> =>
