@@ -80,8 +80,8 @@ const running = (programs: string, options: ReadonlyArray<string>) =>
     yield* Effect.sleep(busy * 1_000)
     const shown: Shown = { from: began, to: Date.now(), interval: 2, scrapeInterval: 1 }
     const dashboards = { prometheus: new Dashboard(file("grafana/prometheus.json"), shown), postgres: new Dashboard(file("grafana/postgres.json"), shown) }
-    yield* Effect.promise(() => dashboards.prometheus.load((query) => labelValues(prometheus, query)))
-    yield* Effect.promise(() => dashboards.postgres.load(async (query) => (await client.query({ text: query, rowMode: "array" })).rows.map(([value]) => String(value))))
+    yield* Effect.promise(() => dashboards.prometheus.load((query) => labelValues(prometheus, dashboards.prometheus.promql(query))))
+    yield* Effect.promise(() => dashboards.postgres.load(async (query) => (await client.query({ text: dashboards.postgres.sql(query), rowMode: "array" })).rows.map(([value]) => String(value))))
 
     const ask = async (family: Family, title: string, selection: Selection = {}): Promise<ReadonlyArray<Line>> => {
       const dashboard = dashboards[family]
@@ -144,7 +144,7 @@ const once = "obs_alerts_overflow_total per second"
 const always = ["obs_ledger_imbalance_total per second", "obs_logs_sampled_out_total per second"]
 
 /** Without the parts they tell about, healthy or not, there is nothing to tell. */
-const optional = ["obs_config_last_reload_success", "obs_load_sampling_ratio"]
+const optional = ["baskets_total per second", "obs_config_last_reload_success", "obs_load_sampling_ratio"]
 
 const narrows = async ({ ask, dashboards }: Running, family: Family): Promise<void> => {
   const dashboard = dashboards[family]

@@ -40,10 +40,10 @@ export class Dashboard {
     this.shown = shown
   }
 
-  /** Asks for the values of the variables one after the other: a later one may depend on an earlier one. */
+  /** Asks for the values of the variables one after the other, with their own variables put in: a later one may depend on an earlier one. */
   async load(ask: Ask): Promise<void> {
     for (const { name, query, type } of this.variables) {
-      if (type === "query") this.values.set(name, await ask(this.expand(typeof query === "string" ? query : query.query, {}, "prometheus")))
+      if (type === "query") this.values.set(name, await ask(typeof query === "string" ? query : query.query))
     }
   }
 
@@ -62,11 +62,6 @@ export class Dashboard {
     return this.expand(raw, selection, "sql")
       .replaceAll(/\$__timeFilter\(([^)]*)\)/g, (_, column: string) => `${column} BETWEEN ${at(from)} AND ${at(to)}`)
       .replaceAll("$__timeFrom()", at(from)).replaceAll("$__timeTo()", at(to)).replaceAll("$__interval_ms", String(interval * 1_000)).replaceAll("$__interval", `${interval}s`)
-  }
-
-  /** Names in a query that no variable has. */
-  unknown(query: string): ReadonlyArray<string> {
-    return [...query.matchAll(/\$(\w+)|\$\{(\w+)[^}]*\}|\[\[(\w+)[^\]]*\]\]/g)].map(([whole]) => whole)
   }
 
   private expand(query: string, selection: Selection, format: "prometheus" | "sql"): string {

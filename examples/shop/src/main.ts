@@ -64,6 +64,7 @@ interface Places {
 const shop = ({ port, redisAt, url, warehousePort }: Places, { supplierUrl, trouble }: Arguments, lines: Logs.LogsOptions) => {
   const settings = ObservabilityConfig.layer({
     tracing: { serviceName: "shop" },
+    cluster: "demo",
     flushInterval: 1,
     postgres: { flushInterval: 1 },
     ...(trouble ? Trouble.settings : {})

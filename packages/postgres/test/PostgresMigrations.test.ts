@@ -45,7 +45,7 @@ layer(Database.layer, { excludeTestServices: true })("migrations", (it) => {
         { concurrency: 8 }
       )
       const applied = yield* ask(target, `select version, name from ${names.schema}.obs_migration`)
-      assert.deepStrictEqual(applied.map((row) => [row["version"], row["name"]]), [[1, "store"], [2, "packing"], [3, "spans"], [4, "queries"], [5, "hot spans"], [6, "exponential histograms"], [7, "errors"], [8, "alerts"], [9, "upkeep"]])
+      assert.deepStrictEqual(applied.map((row) => [row["version"], row["name"]]), [[1, "store"], [2, "packing"], [3, "spans"], [4, "queries"], [5, "hot spans"], [6, "exponential histograms"], [7, "errors"], [8, "alerts"], [9, "upkeep"], [10, "processes"]])
       yield* expectDocument(target, names)
       const partitions = yield* ask(target, "select count(*)::int4 as n from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind = 'r'", [names.schema])
       // Three days of seven tables, and the months or years of three more.

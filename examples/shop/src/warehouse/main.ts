@@ -28,7 +28,7 @@ const work = Effect.gen(function*() {
 
 const program = Effect.gen(function*() {
   const url = yield* Config.Redacted("DATABASE_URL")
-  const settings = ObservabilityConfig.layer({ tracing: { serviceName: "warehouse" }, flushInterval: 1, postgres: { flushInterval: 1 } })
+  const settings = ObservabilityConfig.layer({ tracing: { serviceName: "warehouse" }, cluster: "demo", flushInterval: 1, postgres: { flushInterval: 1 } })
   const page = layerServer({ port: yield* Config.Port("WAREHOUSE_PORT") }).pipe(Layer.provideMerge(Prometheus.layer()))
   const observability = Layer.mergeAll(Postgres.layer({ connection: url, history: false, packing: false }), Logs.layer(yield* logFile), page).pipe(Layer.provide(settings))
   const services = Layer.merge(

@@ -28,6 +28,7 @@ const stored = Layer.unwrap(Effect.map(Database, ({ url }) => Postgres.layer({ c
 /** What Grafana does to a query before it sends it. */
 const withMacros = (sql: string, from: Date, to: Date, interval: string): string =>
   sql.replaceAll("$__timeFrom()", `'${from.toISOString()}'`).replaceAll("$__timeTo()", `'${to.toISOString()}'`).replaceAll("$__interval", interval)
+    .replaceAll(/\$(service|instance|cluster|env)\b/g, "'*'")
 
 const query = (url: Redacted.Redacted<string>, sql: string) =>
   Effect.promise(async () => {

@@ -54,6 +54,9 @@ export interface Sql extends Record<Table | (typeof readers)[number], string> {
   /** Functions for users: rows within a time. */
   readonly metrics_range: string
   readonly histograms_range: string
+  /** The same, with who recorded it. */
+  readonly metrics_by_process: string
+  readonly histograms_by_process: string
   /** The view of the errors. */
   readonly errors: string
   /** The view of when alerts began and ended. */
@@ -88,6 +91,8 @@ export const sqlNames = (names: Names): Sql => {
     errors: qualified(errorsView),
     alerts: qualified(alertsView),
     histograms_range: qualified("histograms_range"),
+    metrics_by_process: qualified("metrics_by_process"),
+    histograms_by_process: qualified("histograms_by_process"),
     spans_range: qualified("spans_range"),
     span_events_range: qualified("span_events_range")
   }

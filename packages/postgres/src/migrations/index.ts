@@ -14,6 +14,7 @@ import * as Exponential from "./0006_exponential.ts"
 import * as Errors from "./0007_errors.ts"
 import * as Alerts from "./0008_alerts.ts"
 import * as Upkeep from "./0009_upkeep.ts"
+import * as Processes from "./0010_processes.ts"
 
 interface Migration {
   readonly version: number
@@ -25,7 +26,7 @@ interface Migration {
 const migrations: ReadonlyArray<Migration> = [
   { version: 1, ...Store }, { version: 2, ...Packing }, { version: 3, ...Spans }, { version: 4, ...Queries }, { version: 5, ...HotSpans },
   { version: 6, ...Exponential }, { version: 7, ...Errors }, { version: 8, ...Alerts },
-  { version: 9, ...Upkeep }
+  { version: 9, ...Upkeep }, { version: 10, ...Processes }
 ]
 
 /** The version of the layout that this version makes. */

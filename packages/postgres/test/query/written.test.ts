@@ -138,10 +138,22 @@ layer(Database.layer, { excludeTestServices: true })("rows written by hand", (it
       const ranged = `${schema}.metrics_range('http_requests_total', '${since}', '${until}', '{"status":"200"}')`
       const viewed = `${schema}.observability_metrics where name = 'http_requests_total' and labels @> '{"status":"200"}' and timestamp >= '${since}' and timestamp < '${until}'`
       const histograms = `select sum(count)::int as count, sum(sum) as sum, min(min) as least, max(max) as most from ${schema}.histograms_range('latency_seconds', '${since}', '${until}')`
+      const byProcess = `${schema}.metrics_by_process('http_requests_total', '${since}', '${until}')`
+      const histogramsByProcess = `${schema}.histograms_by_process('latency_seconds', '${since}', '${until}')`
+      const owned = (figures: string) => `select service, version, instance, cluster, env, ${figures}`
+      const nobody = { service: "", version: "", instance: "", cluster: "", env: "" }
+      const recorder = Effect.map(sql(`select service, version, instance, cluster, env from ${schema}.obs_resource`), ([row]) => row)
+      yield* sql(insert(names, "name, type, value, labels, timestamp", `('http_requests_total', 'counter', 7, '{"status":"200"}', '${since}')`))
       const check = Effect.gen(function*() {
-        assert.deepStrictEqual(yield* sql(question(ranged)), [{ n: 20, sum: 60 }])
-        assert.deepStrictEqual(yield* sql(question(viewed)), [{ n: 20, sum: 60 }])
+        assert.deepStrictEqual(yield* sql(question(ranged)), [{ n: 21, sum: 67 }])
+        assert.deepStrictEqual(yield* sql(question(viewed)), [{ n: 21, sum: 67 }])
         assert.deepStrictEqual(yield* sql(histograms), [{ count: 40, sum: 7.5, least: 0.125, most: 0.25 }])
+        assert.deepStrictEqual(yield* sql(`${owned("count(*)::int as n, sum(value) as sum")} from ${byProcess} where labels @> '{"status":"200"}' group by 1, 2, 3, 4, 5 order by 1`), [
+          { ...nobody, n: 1, sum: 7 }, { ...(yield* recorder), n: 20, sum: 60 }
+        ])
+        assert.deepStrictEqual(yield* sql(`${owned("sum(count)::int as count, sum(sum) as sum, max(cardinality(buckets) - cardinality(bounds)) as more")} from ${histogramsByProcess} group by 1, 2, 3, 4, 5`), [
+          { ...(yield* recorder), count: 40, sum: 7.5, more: 1 }
+        ])
       })
       yield* check
       yield* packAt(target, names, midnight + 30 * day)

@@ -1,6 +1,6 @@
 import type { MetricDefinition } from "@effect-observability/core"
 import type { Builder, Dataquery } from "@grafana/grafana-foundation-sdk/cog"
-import { type Dashboard, DatasourceVariableBuilder } from "@grafana/grafana-foundation-sdk/dashboard"
+import { type Dashboard, DatasourceVariableBuilder, QueryVariableBuilder, VariableRefresh } from "@grafana/grafana-foundation-sdk/dashboard"
 import { areasOf, dashboard, type Figure, fromZero, leadingLabel, type Target, unitOf, zeroIsGood } from "./panels.ts"
 import type { Vocabulary } from "./promql.ts"
 import { markdown } from "./text.ts"
@@ -48,9 +48,20 @@ export const postgresDashboard = (words: Vocabulary, title: string, schema: stri
     uid: "effect-observability-postgres",
     tags: ["effect-observability", "generated"],
     datasource: postgresType,
-    variables: [new DatasourceVariableBuilder("datasource").label("Data source").type(postgresType)],
+    variables: [new DatasourceVariableBuilder("datasource").label("Data source").type(postgresType), ...chosen.map((name, i) => choice(name, i, schema))],
     rows: areasOf(words.definitions.values()).map(([area, definitions]) => [area, definitions.map((one) => figureOf(one, schema))])
   })
+
+/** Who recorded it, each narrowing the choices of those after it. */
+const chosen = ["service", "cluster", "env", "instance"] as const
+
+const choice = (name: string, i: number, schema: string): QueryVariableBuilder =>
+  new QueryVariableBuilder(name).label(name).datasource({ type: postgresType, uid: "${datasource}" })
+    .query(`select distinct ${name} from "${schema}".metrics_by_process('obs_series', $__timeFrom(), $__timeTo()) where ${[`${name} <> ''`, ...chosen.slice(0, i).map(isChosen)].join(" and ")} order by 1`)
+    // The value of "All" is put in as it is; one chosen value, or several, each in quotes.
+    .refresh(VariableRefresh.OnTimeRangeChanged).multi(true).includeAll(true).allValue("'*'")
+
+const isChosen = (name: string): string => `('*' in ($${name}) or ${name} in ($${name}))`
 
 const figureOf = (definition: Definition, schema: string): Figure => {
   const of = (sql: string, perSecond = false, what = ""): Figure => ({
@@ -82,15 +93,18 @@ ${sql}
 select time, metric, value from shown
 union all
 select edge, ${text(definition.name)}, 0 from unnest(array[$__timeFrom()::timestamptz, $__timeTo()::timestamptz]) as edge
-where not exists (select from shown) and exists (select from "${schema}".metrics_range('obs_series', $__timeFrom(), $__timeTo()))
+where not exists (select from shown) and exists (select from "${schema}".metrics_by_process('obs_series', $__timeFrom(), $__timeTo()) where ${scope})
 order by 1`
 
 const bin = "date_bin(interval '$__interval', timestamp, 'epoch')"
 const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
 
-/** Rows of one metric within the shown time: a function, so that only the days it must are read. */
+const owner = "service, version, instance, cluster, env"
+const scope = chosen.map(isChosen).join(" and ")
+
+/** Rows of one metric within the shown time, of the chosen processes: a function, so that only the days it must are read. */
 const rows = (definition: Definition, schema: string, of: "metrics" | "histograms"): string =>
-  `"${schema}".${of}_range(${text(definition.name)}, $__timeFrom(), $__timeTo())`
+  `(select * from "${schema}".${of}_by_process(${text(definition.name)}, $__timeFrom(), $__timeTo()) where ${scope}) shown_rows`
 
 const legendSql = (definition: Definition): string => {
   const label = leadingLabel(definition)
@@ -103,13 +117,13 @@ from ${rows(definition, schema, "metrics")}
 group by 1, 2
 order by 1`
 
-/** The newest value of each series in a bin, then added up. */
+/** The newest value of each series of each process in a bin, then added up. */
 const lastSql = (definition: Definition, schema: string): string =>
   `select time, metric, sum(value) as value
 from (
-  select distinct on (1, 2, labels) ${bin} as time, ${legendSql(definition)} as metric, labels, value
+  select distinct on (1, 2, labels, ${owner}) ${bin} as time, ${legendSql(definition)} as metric, value
   from ${rows(definition, schema, "metrics")}
-  order by 1, 2, labels, timestamp desc) newest
+  order by 1, 2, labels, ${owner}, timestamp desc) newest
 group by 1, 2
 order by 1`
 
