@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { Bench } from "../../../test/bench/Bench.ts"
-import { compare, type Hour, measureHour, profiles } from "../test/support/capacityHour.ts"
+import { compare, type Hour, measureDay, measureHour, profiles } from "../test/support/capacityHour.ts"
 import { targetOf } from "../test/support/database.ts"
 import { startServer } from "../test/support/server.ts"
 
@@ -20,6 +20,17 @@ const tell = (one: Hour): void => {
 }
 
 export default (bench: Bench): void => {
+  bench.measure({
+    name: "pg.capacity.day",
+    unit: "share off",
+    samples: 1,
+    must: 0.2,
+    run: async () => {
+      const { estimated, measured } = await Effect.runPromise(Effect.scoped(Effect.flatMap(startServer(), ({ url }) => measureDay(targetOf(url), 500))))
+      console.log(`| day of 500 series | total | ${megabytes(estimated)} | ${megabytes(measured)} | ${((estimated / measured - 1) * 100).toFixed(1)} % |`)
+      return Math.abs(estimated / measured - 1)
+    }
+  })
   for (const profile of profiles) {
     bench.measure({
       name: `pg.capacity.${profile.name.replaceAll(" ", "_")}`,

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto"
 import * as Postgres from "../src/Postgres.ts"
 import { spanTables } from "../src/PostgresConfig.ts"
 import { daysAt, decide, type Facts, lastStep, layers, shortened, type State } from "../src/upkeep/decide.ts"
-import { make, Steering } from "../src/upkeep/Upkeep.ts"
+import { make, start, Steering } from "../src/upkeep/Upkeep.ts"
 import { ask, configOf, Database, freshNames, Requests, startProcess } from "./support/database.ts"
 import { Series4 } from "./support/frames.ts"
 import { packAt } from "./support/packed.ts"
@@ -210,6 +210,26 @@ layer(Database.layer, { excludeTestServices: true })("upkeep, of a store", (it) 
       yield* first!.upkeep.once(begin + 12 * 60_000 + 1_000)
       assert.deepStrictEqual([first!.upkeep.report().leads, first!.upkeep.report().step, first!.steering.step], [false, 2, 2])
     }), 60_000)
+
+  it.effect("goes on by itself after a round that failed", () =>
+    Effect.gen(function*() {
+      const store = yield* filled(1)
+      const config = configOf(store.target, store.names, { upkeep: { ...settings, maxBytes: 1 } })
+      const steering = new Steering(config)
+      let broken = true
+      const upkeep = yield* start({
+        store: { ...store.process.store, config: steering.steered }, steering, settings: config.upkeep!, producer: randomUUID(),
+        capacity: () => {
+          if (broken) throw new Error("no such thing")
+          return undefined
+        }
+      }, "20 millis")
+      while (upkeep.report().reason === undefined) yield* Effect.sleep("10 millis")
+      assert.include(upkeep.report().reason, "the last round failed: Error: no such thing")
+      broken = false
+      while (upkeep.report().step === 0 || upkeep.report().reason?.includes("failed") === true) yield* Effect.sleep("10 millis")
+      assert.deepStrictEqual(upkeep.report().counts, { pack_early: 1 })
+    }).pipe(Effect.scoped), 30_000)
 
   it.effect("is off unless asked for, wants a limit, and stands in diagnostics and health", () =>
     Effect.gen(function*() {

@@ -11,7 +11,7 @@ import { installed } from "./support/npmPostgres.ts"
  */
 const root = Path.resolve(import.meta.dirname, "../../..")
 /** Those that send SQL of every kind; the rest tests the pipe and the hub. */
-const suites = ["PostgresStore", "PostgresHistory", "PostgresSpans", "PostgresMigrations", "PostgresExemplars", "packing/"]
+const suites = ["PostgresStore", "PostgresHistory", "PostgresSpans", "PostgresMigrations", "PostgresExemplars", "packing/", "Storage", "capacity", "upkeep"]
 
 const run = (programs: string): void => {
   const dir = Fs.mkdtempSync(Path.join(tmpdir(), "versions-"))

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { Diagnostics, Exporter, Memory, MetricDefinition, MetricsRecorder, ObservabilityConfig, Sampler, Telemetry } from "../../src/index.ts"
+import {
+  type CapacityReport, Diagnostics, Exporter, Health, Memory, MetricDefinition, MetricsRecorder, ObservabilityConfig, Sampler, Telemetry
+} from "../../src/index.ts"
 
 const report = Effect.flatMap(Diagnostics, (one) => one.report)
 
@@ -54,4 +56,29 @@ describe("diagnostics", () => {
       assert.deepStrictEqual(topByRecords[0], { metric: "busy_seconds", series: 1, records: 500, widestLabel: undefined })
       assert.isNull((yield* report).load)
     }).pipe(Effect.provide(Telemetry.layer)))
+
+  it.effect("what stores say of their growth and upkeep stands in the report, their actions are counted, and a throw costs no report", () =>
+    Effect.gen(function*() {
+      const telemetry = yield* Telemetry
+      const upkeep = { dryRun: false, step: 2, since: 5, reason: "full", leads: true, retention: { raw: 7, spans: 7, minute: 30, hour: 365, day: 3_650 }, actions: [], counts: { pack_early: 1, shorten_retention: 2 } } as const
+      const report = (name: string) => () => ({ name, kind: "test", status: "up" as const, reason: undefined, signals: [] })
+      yield* telemetry.register({ name: "store", kind: "test", report: report("store"), capacity: () => ({ series: 3 }) as CapacityReport, upkeep: () => upkeep })
+      yield* telemetry.register({ name: "dry", kind: "test", report: report("dry"), upkeep: () => ({ ...upkeep, dryRun: true }) })
+      yield* telemetry.register({
+        name: "broken", kind: "test", report: report("broken"), capacity: () => {
+          throw new Error("broken")
+        }, parts: () => {
+          throw new Error("broken")
+        }
+      })
+      const found = yield* (yield* Diagnostics).report
+      assert.deepStrictEqual(found.capacity, [{ backend: "store", series: 3 } as (typeof found.capacity)[number]])
+      assert.deepStrictEqual(found.upkeep.map(({ backend, step }) => [backend, step]), [["store", 2], ["dry", 2]])
+      yield* (yield* Health).check
+      for (let i = 0; i < 3; i++) telemetry.refreshSelfMetrics()
+      const family = telemetry.store.family("obs_upkeep_actions_total")!
+      assert.deepStrictEqual(family.series.map((one) => [...one.labelValues, family.value(one)].join(" ")).toSorted(), [
+        "dry would_pack_early 1", "dry would_shorten_retention 2", "store pack_early 1", "store shorten_retention 2"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(Telemetry.layer)))
 })

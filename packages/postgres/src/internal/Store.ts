@@ -33,6 +33,8 @@ export interface Store {
 
 /** A whole migration, waiting for another process's included. */
 const migrationTimeout = 60_000
+/** Behind a pooler the role has its own limits for statements. */
+const poolerTimeout = 600_000
 const maintenanceInterval = Duration.hours(1)
 /** After a pass that could not drop everything. */
 const shortInterval = Duration.minutes(1)
@@ -45,7 +47,11 @@ export const make = (config: PostgresConfig, timeout: number): Effect.Effect<Sto
     const stale = yield* Latch.make(true)
 
     const withSession: Store["withSession"] = (use) =>
-      Effect.acquireUseRelease(Session.open(config.target, migrationTimeout), use, (session) => session.close)
+      Effect.acquireUseRelease(
+        Session.open(config.target, migrationTimeout),
+        (session) => use(Session.guarded(session, config.target.prepare ? migrationTimeout + 10_000 : poolerTimeout)),
+        (session) => session.close
+      )
 
     const prepare = withSession((session) =>
       Effect.andThen(migrate(session, config.names), Partitions.ensureComing(session, config.names))

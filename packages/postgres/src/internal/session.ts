@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import type { SqlError } from "effect/sql/SqlError"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import * as Net from "node:net"
 import { registry } from "./parameters.ts"
 
@@ -132,6 +132,19 @@ export const open = (target: Target, statementTimeout: number): Effect.Effect<Se
       }
     })
   )
+
+/**
+ * The session with a limit here for every answer. The server ends a statement at its own limit, so that an answer that is much later will never come: a
+ * proxy or firewall swallows, and TCP does not notice. What hangs fails, and takes the connection along. Milliseconds.
+ */
+export const guarded = (session: Session, limit: number): Session => {
+  const within = <A>(answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+    Effect.timeoutOrElse(answer, {
+      duration: limit,
+      orElse: () => Effect.fail(new SqlError({ reason: new ConnectionError({ message: `no answer within ${limit} ms: the connection is given up`, cause: undefined, operation: "query" }) }))
+    })
+  return { query: (sql, parameters) => within(session.query(sql, parameters)), execute: (sql) => within(session.execute(sql)), close: session.close }
+}
 
 /**
  * The driver answers an interruption by draining the statement, up to ten seconds with a stopped server. Closing the

@@ -163,10 +163,10 @@ export const make = ({ capacity, producer, settings, steering, store }: UpkeepPa
 }
 
 /** Looks every minute, as long as the scope is open. */
-export const start = (parts: UpkeepParts): Effect.Effect<Upkeep, never, Scope.Scope> =>
+export const start = (parts: UpkeepParts, pause: Duration.Input = interval): Effect.Effect<Upkeep, never, Scope.Scope> =>
   Effect.gen(function*() {
     const upkeep = make(parts)
-    yield* Effect.suspend(() => parts.store.state().ready ? upkeep.once() : Effect.void).pipe(Effect.delay(interval), Effect.forever, Effect.forkScoped)
+    yield* Effect.suspend(() => parts.store.state().ready ? upkeep.once() : Effect.void).pipe(Effect.delay(pause), Effect.forever, Effect.forkScoped)
     return upkeep
   })
 

@@ -3,7 +3,9 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Postgres from "../../src/Postgres.ts"
-import { ask, Database, freshNames } from "../support/database.ts"
+import { describe } from "../../src/internal/errors.ts"
+import * as Session from "../../src/internal/session.ts"
+import { ask, Database, freshNames, targetOf } from "../support/database.ts"
 import { startProxy } from "../support/proxy.ts"
 
 layer(Database.layer, { excludeTestServices: true })("a connection that swallows everything", (it) => {
@@ -64,4 +66,21 @@ layer(Database.layer, { excludeTestServices: true })("a connection that swallows
         (select count(*) from "${schema}".observability_spans where name = 'job')::int4 as spans`)
       assert.deepStrictEqual(row, { counted, spans })
     }).pipe(Effect.scoped), 60_000)
+
+  it.effect("a statement of upkeep that gets no answer fails, and takes its connection along", () =>
+    Effect.gen(function*() {
+      const { target } = yield* Database
+      const proxy = yield* startProxy((target.address as { readonly port: number }).port)
+      const url = new URL(Redacted.value(target.url))
+      url.port = String(proxy.port)
+      const session = yield* Effect.acquireRelease(Session.open(targetOf(Redacted.make(String(url))), 10_000), (open) => open.close)
+      const guarded = Session.guarded(session, 300)
+      assert.deepStrictEqual(yield* guarded.query("select 1::int4 as n"), [{ n: 1 }])
+      proxy.swallow()
+      const began = Date.now()
+      const error = yield* Effect.flip(guarded.query("select 2::int4 as n"))
+      assert.include(describe(error), "no answer within 300 ms")
+      assert.isBelow(Date.now() - began, 5_000)
+      yield* Effect.flip(guarded.execute("select 3"))
+    }).pipe(Effect.scoped), 30_000)
 })

@@ -179,6 +179,34 @@ export const measureHour = (
     return { profile, estimated: estimated!, measured: { ...measured, dictionaries: measured.dictionaries - known, total: after.total - before.total - known }, wal: spent }
   })
 
+/** A day of counters and gauges, each hour packed when it is over, and then the day with its roll-ups: what was said after five minutes, and what it took. */
+export const measureDay = (target: Session.Target, series: number): Effect.Effect<{ readonly estimated: number; readonly measured: number }, unknown, Scope.Scope> =>
+  Effect.gen(function*() {
+    const names = freshNames()
+    const process = yield* startProcess(target, names, { timeout: 60_000 })
+    const session = yield* Effect.acquireRelease(Session.open(target, 600_000), (one) => one.close)
+    const begin = Math.floor(Date.now() / (24 * hour)) * 24 * hour - 48 * hour
+    const synthetic = new Synthetic(series)
+    const perBatch = (5 * minute) / step
+    let estimated = 0
+    for (let batch = 0; batch < 288; batch++) {
+      const at = begin + batch * 5 * minute
+      yield* process.exportFrames(batch + 1, ...Arr.makeBy(perBatch, (i) => synthetic.frame(at + (i + 1) * step, step)))
+      if (batch === 0) {
+        const seen = yield* look(session, { names, searchable, window: 5 * minute, now: at + 5 * minute, trial: true })
+        estimated = estimate(seen, { capacity: undefined, kept: 0, retentionDays: 90 }).bytesPerDay.total
+      }
+      if (batch % 12 === 11) yield* pass(session, names, { now: at + 8 * minute })
+    }
+    yield* pass(session, names, { now: begin + 26 * hour })
+    for (const table of ["metric_pack", "rollup_minute", "rollup_hour", "rollup_day"]) yield* session.execute(`vacuum "${names.schema}".obs_${table}`)
+    const [row] = yield* session.query(
+      `select sum(pg_total_relation_size(c.oid))::int8 as bytes from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = '${names.schema}' and c.relkind = 'r' and c.relname ~ '_(pack_day|segment|rollup_.*)_p' and pg_relation_size(c.oid) > 0`
+    )
+    return { estimated, measured: Number(row!["bytes"]) }
+  })
+
 const sizes = (session: Session.Session, names: Names) =>
   Effect.map(
     session.query(
