@@ -20,6 +20,8 @@ const often = Duration.minutes(1)
 const seldom = Duration.minutes(10)
 /** Looks a minute apart, while little is known. */
 const early = 10
+/** Looks between two counts of the last finished day: four hours. */
+const recount = 24
 /** A look that takes longer is broken off. */
 const limit = Duration.minutes(1)
 
@@ -30,11 +32,13 @@ export const start = (store: Store, maxSeries: () => number): Effect.Effect<Capa
     let problem: string | undefined
     let before: Look | undefined
     let looks = 0
+    const counted = new Map<string, number>()
     const once = Effect.suspend(() =>
       store.withSession((session) =>
         report(session, store, {
           trial: true,
           before,
+          counted,
           maxSeries: maxSeries(),
           onLook: (look) => {
             before = look
@@ -44,6 +48,8 @@ export const start = (store: Store, maxSeries: () => number): Effect.Effect<Capa
       Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.die(new Error("a look at the store took longer than a minute")) }),
       Effect.map(({ estimate }) => {
         looks++
+        // A day of each kind is asked for; what is older is not asked for again. Late spans are packed into it: counted anew now and then.
+        if (looks % recount === 0) counted.clear()
         current = estimate ?? current
         problem = undefined
       }),
