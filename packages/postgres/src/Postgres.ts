@@ -1,5 +1,5 @@
 import { AlertHistory, ErrorHistory, HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
-import type { AlertEvent, BatchProcessor, CapacityReport, ComponentReport, CompositionError, ErrorData, HealthPart, MetricFrame, SpanData, UpkeepReport } from "@effect-observability/core"
+import type { AlertEvent, BatchProcessor, ComponentReport, CompositionError, ErrorData, HealthPart, MetricFrame, SpanData, UpkeepReport } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -153,7 +153,7 @@ const make = (options: PostgresOptions) =>
       ...(coordinator === undefined ? {} : { coordinator }),
       flush: Effect.all([frames?.flush ?? Effect.void, spans?.flush ?? Effect.void, errors.flush, alerts.flush], { concurrency: 4, discard: true }),
       report: () => report(config, store, { frames, spans, errors, alerts }, worker),
-      parts: () => [databaseOf(config.name, store), ...diskOf(config.name, capacity.current()), ...upkeepOf(config.name, upkeep?.report())],
+      parts: () => [databaseOf(config.name, store), ...diskOf(config, capacity), ...upkeepOf(config.name, upkeep?.report())],
       capacity: capacity.current,
       ...(upkeep === undefined ? {} : { upkeep: upkeep.report })
     })
@@ -191,15 +191,16 @@ const databaseOf = (name: string, store: Store.Store): HealthPart => {
 const soon = 7 * 86_400_000
 
 /** Only where somebody said how much room there is. */
-const diskOf = (name: string, capacity: CapacityReport | undefined): ReadonlyArray<HealthPart> => {
-  if (capacity?.capacity === undefined) return []
-  const { at, capacity: room, fullAt, usedBytes } = capacity
-  const reason = usedBytes >= room
-    ? "the database has taken all the room it was given"
-    : fullAt !== undefined && fullAt - at < soon
-    ? `at this rate the disk is full on ${new Date(fullAt).toISOString().slice(0, 16)}Z`
-    : undefined
-  return [{ name: `${name}.disk`, group: "storage", status: reason === undefined ? "up" : "degraded", reason, lastError: undefined }]
+const diskOf = ({ capacity: room, name }: PostgresConfig, watch: Capacity.CapacityWatch): ReadonlyArray<HealthPart> => {
+  if (room === undefined) return []
+  const part = (reason: string | undefined): ReadonlyArray<HealthPart> =>
+    [{ name: `${name}.disk`, group: "storage", status: reason === undefined ? "up" : "degraded", reason, lastError: undefined }]
+  const problem = watch.problem()
+  if (problem !== undefined) return part(`how full the disk is cannot be told: ${problem}`)
+  const seen = watch.current()
+  if (seen === undefined) return part(undefined)
+  if (seen.usedBytes >= room) return part("the database has taken all the room it was given")
+  return part(seen.fullAt !== undefined && seen.fullAt - seen.at < soon ? `at this rate the disk is full on ${new Date(seen.fullAt).toISOString().slice(0, 16)}Z` : undefined)
 }
 
 const upkeepOf = (name: string, upkeep: UpkeepReport | undefined): ReadonlyArray<HealthPart> =>

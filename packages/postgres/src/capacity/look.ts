@@ -98,11 +98,14 @@ export const look = (session: Session, options: LookOptions): Effect.Effect<Look
       }
     }
     const { kinds, listed } = yield* learnFrom(session, t, lanes, now - options.window, now)
+    // Just after a start the halves are those of what there is.
+    const began = Math.max(now - options.window, Math.min(now, ...lanes.map((lane) => lane.first - lane.covered / Math.max(1, lane.frames))))
+    const middle = ((lanes.length === 0 ? now - options.window : began) + now) / 2
     const spans = yield* rowRate(session, {
       table: t.trace_part, items: "span_count", columns: spanColumns,
       plain: "(numbers is null or 0 = any (numbers[2 * span_count + 1 : 3 * span_count]))"
-    }, range, now - options.window / 2)
-    const errors = yield* rowRate(session, { table: t.error_event, items: "1 + 0 * seq", columns: errorColumns, plain: "false" }, range, now - options.window / 2)
+    }, range, middle)
+    const errors = yield* rowRate(session, { table: t.error_event, items: "1 + 0 * seq", columns: errorColumns, plain: "false" }, range, middle)
     const packedSpans = spans.items === 0 ? undefined : yield* packedSpanBytes(session, t, options, now).pipe(
       Effect.catch((error) => Effect.sync(() => {
         notes.push(`packed spans are guessed: ${describe(error)}`)

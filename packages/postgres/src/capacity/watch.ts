@@ -60,8 +60,9 @@ export const start = (store: Store, maxSeries: () => number): Effect.Effect<Capa
     )
     yield* Effect.suspend(() => store.state().ready ? once : Effect.void).pipe(
       Effect.andThen(Effect.suspend(() => Effect.sleep(looks < early ? often : seldom))),
-      Effect.delay(often),
       Effect.forever,
+      // After a minute there is something to look at.
+      Effect.delay(often),
       Effect.forkScoped
     )
     return { current: () => current, problem: () => problem }
