@@ -46,9 +46,9 @@ const collect = (module: Record<string, unknown>) => {
       if ((typeof value !== "object" && typeof value !== "function") || value === null || seen.has(value) || seen.size >= most) continue
       seen.add(value)
       if (isDefinition(value)) {
-        const problem = MetricDefinition.problem(value)
+        const problem = MetricDefinition.problem(value)?.message ?? textProblem(value)
         if (problem === undefined) definitions.add(value)
-        else problems.push(`${at}: ${problem.message}`)
+        else problems.push(`${at}: ${problem}`)
       } else if (isRule(value)) {
         const problem = ruleProblem(value)
         if (problem === undefined) rules.add(value)
@@ -65,6 +65,17 @@ const types: ReadonlyArray<unknown> = ["counter", "gauge", "histogram", "summary
 /** By shape: the module may have loaded another copy of the library. */
 const isDefinition = (value: object): value is MetricDefinition.MetricDefinition =>
   "name" in value && "type" in value && types.includes(value.type) && "labelNames" in value && Array.isArray(value.labelNames)
+
+/** One that `MetricDefinition.counter` and its sisters did not make may lack what they fill in. */
+const textProblem = ({ alertThreshold, help, labelValues, name, unit }: MetricDefinition.MetricDefinition): string | undefined => {
+  for (const [field, value] of [["help", help], ["unit", unit]] as const) {
+    if (typeof value !== "string") return `metric "${name}": ${field} must be a text, "" for none`
+  }
+  if (!Object.values(labelValues ?? {}).every((values) => Array.isArray(values) && values.every((value) => typeof value === "string"))) {
+    return `metric "${name}": labelValues must be lists of texts, by label`
+  }
+  return alertThreshold === undefined || Number.isFinite(alertThreshold) ? undefined : `metric "${name}": alertThreshold must be a finite number`
+}
 
 const isRule = (value: object): value is AlertRule.AlertRule =>
   "metric" in value && "condition" in value && typeof value.condition === "object" && value.condition !== null && "kind" in value.condition &&

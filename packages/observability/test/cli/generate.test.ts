@@ -73,6 +73,8 @@ describe("effect-observability generate", () => {
     writeFileSync(getter, "export const a = { get b() { throw new Error('not today') } }")
     const wrong = join(dir, "wrong.mjs")
     writeFileSync(wrong, `export const inner = { one: { name: "bad-name", type: "counter", help: "", unit: "", labelNames: [] } }
+      export const silent = { name: "silent_total", type: "counter", unit: "", labelNames: [] }
+      export const endless = { name: "endless_total", type: "counter", help: "", unit: "", labelNames: [], alertThreshold: Infinity }
       export const rule = { name: "../../x", metric: "m", condition: { kind: "absent" }, inhibitedBy: [] }`)
     const enumerated = join(dir, "enumerated.ts")
     writeFileSync(enumerated, "export enum A { B }")
@@ -82,7 +84,7 @@ describe("effect-observability generate", () => {
     for (const [args, says] of [
       [["--definitions", silent], /silent\.mjs cannot be loaded: Error/],
       [["--definitions", getter], /getter\.mjs: its exports cannot be read: not today/],
-      [["--definitions", wrong], /wrong\.mjs:\n {2}rule: is no alert rule: make it with AlertRule\.make\n {2}inner\.one: metric "bad-name": name must match/],
+      [["--definitions", wrong], /wrong\.mjs:\n {2}endless: metric "endless_total": alertThreshold .*\n {2}rule: is no alert rule: make it with AlertRule\.make\n {2}silent: metric "silent_total": help must be a text.*\n {2}inner\.one: metric "bad-name": name must match/],
       [["--definitions", enumerated], /enumerated\.ts cannot be loaded: .*compile the file/],
       [["--out", "file"], /--out file: .*file\/grafana cannot be read \(ENOTDIR\): give a folder/],
       [["--out", ""], /--out is empty/],

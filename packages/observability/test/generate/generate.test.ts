@@ -136,6 +136,9 @@ describe("what cannot be generated is said", () => {
     [rule({ metric: "depth", last: true, above: 1, inhibitedBy: ["Nobody"] }), /inhibitedBy names "Nobody"/],
     [{ rules: [rules[0]!, rules[0]!], definitions: own }, /rule "OrdersStopped" is there twice/],
     [{ definitions: [gauge, MetricDefinition.counter("depth", { help: "" })] }, /"depth" is there twice, as gauge and as counter/],
+    [{ definitions: [gauge, MetricDefinition.gauge("depth", { help: "other", labelNames: ["queue"] })] }, /"depth" is there twice, and they differ/],
+    [{ definitions: [MetricDefinition.counter("a_b_total", { help: "", alertThreshold: 1 }), MetricDefinition.counter("a__b_total", { help: "", alertThreshold: 2 })] }, /"a_b_total" and "a__b_total" both give the alert ABTotalHigh/],
+    [{ definitions: [MetricDefinition.counter("a_total", { help: "", alertThreshold: NaN })] }, /"a_total" has alertThreshold NaN: use a finite number/],
     [{ schema: "x\"; drop schema public" }, /schema: /],
     [{ metadataTable: "pg_x" }, /metadataTable: /],
     [{ prefix: "1a" }, /prefix: /]

@@ -15,6 +15,9 @@ export const vocabulary = (definitions: ReadonlyArray<Definition>, prefix: strin
   const byName = new Map<string, Definition>()
   for (const definition of definitions) {
     const other = byName.get(definition.name)
+    if (definition.alertThreshold !== undefined && !Number.isFinite(definition.alertThreshold)) {
+      throw new GenerateError({ message: `definitions: "${definition.name}" has alertThreshold ${definition.alertThreshold}: use a finite number, or leave it out` })
+    }
     if (other !== undefined && other.type !== definition.type) {
       throw new GenerateError({ message: `definitions: "${definition.name}" is there twice, as ${other.type} and as ${definition.type}: rename one` })
     }
