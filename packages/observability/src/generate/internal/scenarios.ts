@@ -1,5 +1,7 @@
 import { type AlertRule, canonicalNumber, type LabelMatcher, type MetricDefinition } from "@effect-observability/core"
 
+import { number } from "./promql.ts"
+
 type Definition = MetricDefinition.MetricDefinition
 type Rule = AlertRule.AlertRule
 
@@ -33,7 +35,10 @@ export const scenariosOf = (rule: Rule, definition: Definition): ReadonlyArray<S
     case "absent":
       return absences(rule, definition, condition.window)
     case "burnRate":
-      return condition.windows.map((_, i) => burning(rule, definition, condition, i))
+      return condition.windows.flatMap((_, i) => {
+        const limit = onLimit(condition, i)
+        return [burning(rule, definition, condition, i), ...(limit === undefined ? [] : [burning(rule, definition, condition, i, limit)])]
+      })
     case "threshold": {
       const { figure, threshold } = condition
       if (figure.of === "last") return [levels(rule, definition, condition)]
@@ -316,8 +321,34 @@ const absence = (rule: Rule, definition: Definition, window: number, gone: boole
 
 type BurnRate = Extract<Rule["condition"], { readonly kind: "burnRate" }>
 
-/** A share of bad events that spends the budget of one pair of windows, until it stops. */
-const burning = (rule: Rule, definition: Definition, condition: BurnRate, pair: number): Scenario => {
+interface Events {
+  readonly all: number
+  readonly bad: number
+}
+
+/** Events per step whose share of bad ones is the limit of the short window itself, where nothing is rounded, in Prometheus 2 and 3 (see `even`). */
+const onLimit = (condition: BurnRate, pair: number): Events | undefined => {
+  const { factor, short } = condition.windows[pair]!
+  const limit = Number(number(factor * (1 - condition.objective)))
+  for (let all = 100; all <= 50_000; all += 100) {
+    const bad = Math.round(all * limit)
+    if (Math.abs(bad - all * limit) > 1e-9 * all) continue
+    const exact = [perWindow, perWindow - 1].every((steps) => {
+      const rate = (count: number) => count * steps * (perWindow / steps / (short / 1_000))
+      return "labels" in condition.bad
+        ? rate(bad) / (rate(bad) + rate(all - bad)) === limit
+        : 1 - rate(all - bad) / rate(all) === limit
+    })
+    if (exact) return { all, bad }
+  }
+  return undefined
+}
+
+/**
+ * A share of bad events that spends the budget of one pair of windows, until it stops; or until the short window has just what is allowed, while
+ * the long one still has more.
+ */
+const burning = (rule: Rule, definition: Definition, condition: BurnRate, pair: number, plateau?: Events): Scenario => {
   const { factor, long, short } = condition.windows[pair]!
   const step = short / 20
   const { hold, keep } = waits(rule, step)
@@ -327,8 +358,11 @@ const burning = (rule: Rule, definition: Definition, condition: BurnRate, pair: 
   // Traffic changes with the errors, so that the windows of both sides of the division tell.
   const { steps, watch } = phases(
     [{ all: 10_000, bad: 0 }, longest], [{ all: 20_000, bad: Math.round(20_000 * share) }, Math.ceil(0.8 * long / step) + hold],
+    [plateau ?? { all: 0, bad: 0 }, plateau === undefined ? 0 : perWindow + hold + keep + 6],
     [{ all: 5_000, bad: 0 }, Math.ceil(2 * short / step) + keep + 4]
   )
+  // Steps whose short window has nothing but the plateau.
+  const level = plateau === undefined ? { from: 0, to: 0 } : { from: watch[1]! + 1 + perWindow, to: watch[2]! + 1 }
   const total = summed(steps.map(({ all }) => all), 0)
   const spent = summed(steps.map(({ bad }) => bad), 0)
   const burns = (window: number) => {
@@ -340,13 +374,13 @@ const burning = (rule: Rule, definition: Definition, condition: BurnRate, pair: 
   const holds = total.map((_, i) => {
     if (i === 0) return false
     const above = (value: number, than: number) => Math.abs(value - than) <= than * 0.01 ? undefined : value > than
-    const each = pairs.map((one) => {
-      const [a, b] = [above(one.long[i]!, one.limit), above(one.short[i]!, one.limit)]
+    const each = pairs.map((one, n) => {
+      const [a, b] = [above(one.long[i]!, one.limit), n === pair && i >= level.from && i <= level.to && plateau !== undefined ? false : above(one.short[i]!, one.limit)]
       return a === false || b === false ? false : a === undefined || b === undefined ? undefined : true
     })
     return each.includes(true) ? true : each.includes(undefined) ? undefined : false
   })
-  return { title: `${factor} times too fast`, step, series: eventSeries(rule, definition, condition.bad, total, spent), holds, stays: holds, watch: watch.map((at) => at + 1) }
+  return { title: `${number(factor)} times too fast${plateau === undefined ? "" : ", then just fast enough"}`, step, series: eventSeries(rule, definition, condition.bad, total, spent), holds, stays: holds, watch: watch.map((at) => at + 1) }
 }
 
 const eventSeries = (rule: Rule, definition: Definition, bad: AlertRule.BadEvents, total: ReadonlyArray<number>, spent: ReadonlyArray<number>): ReadonlyArray<Samples> => {
