@@ -12,7 +12,7 @@ import { Series4 } from "./support/frames.ts"
 const profile = (name: string) => profiles.find((one) => one.name === name)!
 
 layer(Database.layer, { excludeTestServices: true })("capacity", (it) => {
-  for (const name of ["steady", "growing", "metrics alone"]) {
+  for (const name of ["steady", "growing", "metrics alone", "small"]) {
     it.effect(`five minutes tell what an hour takes, within 15 %: ${name}`, () =>
       Effect.gen(function*() {
         const { target } = yield* Database
@@ -85,7 +85,7 @@ layer(Database.layer, { excludeTestServices: true })("capacity", (it) => {
     }).pipe(Effect.scoped))
 })
 
-const nothing = { rows: 0, items: 0, rowBytes: 0, firstForm: 0, older: 0, newer: 0 }
+const nothing = { rows: 0, items: 0, rowBytes: 0, older: 0, newer: 0 }
 const quiet: Look = {
   now: 1_000_000_000, window: 300_000, lanes: [], kinds: new Map(), listed: new Map(), spans: nothing, errors: nothing, packedSpans: undefined, seriesBytes: 500,
   storeBytes: 1_000, databaseBytes: 2_000, wal: undefined, notes: []

@@ -77,8 +77,6 @@ export const estimate = (look: Look, options: EstimateOptions): CapacityReport =
   const bounds = (parts: CapacityParts, relative: number, low = parts.total): CapacityParts => ({
     ...parts, least: Math.max(0, Math.min(low, parts.total) * (1 - relative)), most: parts.total * (1 + relative)
   })
-  // Spans that wait take up to a third less once the writer has learnt their templates.
-  const firstForm = look.spans.firstForm * 0.35 * share(waiting * piece, hourTotal)
   const bytesPerDay = bounds(today, dayDoubt, still.total)
   const used = look.databaseBytes ?? look.storeBytes
   const fullAt = (perDay: number) => options.capacity === undefined ? undefined : whenFull(look.now, options.capacity - used, perDay, options.retentionDays - options.kept)
@@ -95,7 +93,7 @@ export const estimate = (look: Look, options: EstimateOptions): CapacityReport =
     spansPerDay: spansPerHour * 24,
     errorsPerDay: errorsPerHour * 24,
     hotBytes: hot,
-    hour: { ...anHour, hot, total: hourTotal, least: hourTotal * (1 - Math.hypot(doubt, firstForm)), most: hourTotal * (1 + doubt) },
+    hour: { ...anHour, hot, total: hourTotal, least: hourTotal * (1 - doubt), most: hourTotal * (1 + doubt) },
     bytesPerDay,
     walBytesPerDay: walPerDay(look, options.before, 24 * (anHour.metrics + anHour.spans)),
     usedBytes: used,

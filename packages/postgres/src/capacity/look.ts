@@ -30,10 +30,8 @@ export interface LaneRate {
 export interface RowRate {
   readonly rows: number
   readonly items: number
-  /** Of a row, over the hour. */
+  /** Of a row's values. */
   readonly rowBytes: number
-  /** Share of the newer rows in the first, wider form: whether it falls is not known where it is all of them. */
-  readonly firstForm: number
   readonly older: number
   readonly newer: number
 }
@@ -101,11 +99,10 @@ export const look = (session: Session, options: LookOptions): Effect.Effect<Look
     // Just after a start the halves are those of what there is.
     const began = Math.max(now - options.window, Math.min(now, ...lanes.map((lane) => lane.first - lane.covered / Math.max(1, lane.frames))))
     const middle = ((lanes.length === 0 ? now - options.window : began) + now) / 2
-    const spans = yield* rowRate(session, {
-      table: t.trace_part, items: "span_count", columns: spanColumns,
-      plain: "(numbers is null or 0 = any (numbers[2 * span_count + 1 : 3 * span_count]))"
-    }, range, middle)
-    const errors = yield* rowRate(session, { table: t.error_event, items: "1 + 0 * seq", columns: errorColumns, plain: "false" }, range, middle)
+    const asWritten = yield* rowRate(session, { table: t.trace_part, items: "span_count", columns: spanColumns }, range, middle)
+    const saved = asWritten.rows === 0 ? 0 : yield* toBeLearnt(session, t, range, asWritten.rows, Math.max(0.1, (2 * (now - middle)) / 60_000))
+    const spans = { ...asWritten, rowBytes: Math.max(0.3 * asWritten.rowBytes, asWritten.rowBytes - saved) }
+    const errors = yield* rowRate(session, { table: t.error_event, items: "1 + 0 * seq", columns: errorColumns }, range, middle)
     const packedSpans = spans.items === 0 ? undefined : yield* packedSpanBytes(session, t, options, now).pipe(
       Effect.catch((error) => Effect.sync(() => {
         notes.push(`packed spans are guessed: ${describe(error)}`)
@@ -167,47 +164,70 @@ const laneRates = (table: string, columns: ReadonlyArray<string>, cards: string)
       (extract(epoch from min(ts)) * 1000)::float8 as first, (extract(epoch from max(ts)) * 1000)::float8 as last
     from ${table} where ts > $1::timestamptz and ts <= $2::timestamptz group by lane`
 
-/** `plain`: of rows whose form is a first one, and becomes rare when the writer has learnt what its rows have in common. */
 const rowRate = (
   session: Session,
-  { columns, items, plain, table }: { readonly table: string; readonly items: string; readonly columns: ReadonlyArray<string>; readonly plain: string },
+  { columns, items, table }: { readonly table: string; readonly items: string; readonly columns: ReadonlyArray<string> },
   range: ReadonlyArray<unknown>,
   middle: number
 ): Effect.Effect<RowRate, SqlError> =>
   Effect.map(
     session.query(
-      `select count(*)::int8 as rows, coalesce(sum(${items}), 0)::int8 as items, ${["plain", "not plain"].flatMap((form, i) => [
-        `coalesce(avg(${columnBytes(columns)}) filter (where ${form}), 0)::float8 as bytes_${i}`,
-        `count(*) filter (where ${form} and ts <= $3::timestamptz)::float8 as older_${i}`,
-        `count(*) filter (where ${form} and ts > $3::timestamptz)::float8 as newer_${i}`
-      ]).join(", ")},
+      `select count(*)::int8 as rows, coalesce(sum(${items}), 0)::int8 as items, coalesce(avg(${columnBytes(columns)}), 0)::float8 as bytes,
           coalesce(sum(${items}) filter (where ts <= $3::timestamptz), 0)::int8 as older, coalesce(sum(${items}) filter (where ts > $3::timestamptz), 0)::int8 as newer
-        from (select *, ${plain} as plain from ${table} where ts > $1::timestamptz and ts <= $2::timestamptz) r`,
+        from ${table} where ts > $1::timestamptz and ts <= $2::timestamptz`,
       [...range, timestamptz(middle)]
     ),
     (rows): RowRate => {
-      const row = rows[0]!
-      return { rows: Number(row["rows"]), items: Number(row["items"]), ...meanBytes((name) => Number(row[name])), older: Number(row["older"]), newer: Number(row["newer"]) }
+      const [row] = rows
+      return { rows: Number(row!["rows"]), items: Number(row!["items"]), rowBytes: Number(row!["bytes"]), older: Number(row!["older"]), newer: Number(row!["newer"]) }
     }
   )
 
-/** What is first written of an operation is wider than what comes after: the share of such rows goes on falling as it fell from half to half. */
-const meanBytes = (of: (name: string) => number): Pick<RowRate, "rowBytes" | "firstForm"> => {
-  const shareOf = (half: "older" | "newer") => {
-    const all = of(`${half}_0`) + of(`${half}_1`)
-    return all === 0 ? 0 : of(`${half}_0`) / all
-  }
-  const before = shareOf("older")
-  const now = shareOf("newer")
-  if (of("newer_1") < 5) return { rowBytes: now === 0 ? of("bytes_1") : of("bytes_0"), firstForm: now }
-  const falls = before === 0 ? 1 : Math.min(1, now / before)
-  let share = 0
-  for (let i = 0; i < halves; i++) share += (now * falls ** i) / halves
-  return { rowBytes: share * of("bytes_0") + (1 - share) * of("bytes_1"), firstForm: now }
-}
+/** Rows that are looked at for what all spans of a shape have in common. */
+const learntRows = 400
+/** Spans of a shape that the writer looks at before values that never change go into its template (`spans/Shapes.ts`). */
+const untilLearnt = 64
+const leastSpans = 8
+const leastText = 3
 
-/** Of a window of five minutes, in an hour. */
-const halves = 24
+/**
+ * Bytes that a row of spans will take less, over an hour, once the writer has put into templates what never changes: a service that makes few spans takes
+ * longer than a look sees.
+ */
+const toBeLearnt = (session: Session, t: Sql, range: ReadonlyArray<unknown>, rows: number, minutes: number): Effect.Effect<number, SqlError> =>
+  Effect.map(
+    session.query(
+      `select numbers[2 * span_count + 1 : 3 * span_count] as shapes, numbers[span_count + 1 : 2 * span_count] as operations, texts from ${t.trace_part}
+        where ts > $1::timestamptz and ts <= $2::timestamptz and numbers is not null and pg_column_size(texts) < 4000 order by ts desc limit ${learntRows}`,
+      range
+    ),
+    (found) => {
+      // Before it is learnt, operations with the same keys have the same shape.
+      const byShape = new Map<string, { count: number; readonly same: Array<string | undefined> }>()
+      for (const row of found) {
+        const lines = String(row["texts"]).split("\n")
+        for (const [i, shape] of (row["shapes"] as ReadonlyArray<number>).entries()) {
+          if (shape === 0 || lines[i] === undefined) continue
+          const values = lines[i].split("\t")
+          const key = `${shape} ${(row["operations"] as ReadonlyArray<number>)[i]}`
+          const known = byShape.get(key)
+          if (known === undefined) byShape.set(key, { count: 1, same: values })
+          else {
+            known.count++
+            for (let k = 0; k < known.same.length; k++) if (known.same[k] !== values[k]) known.same[k] = undefined
+          }
+        }
+      }
+      let saved = 0
+      for (const { count, same } of byShape.values()) {
+        if (count < leastSpans) continue
+        const bytes = same.reduce((sum, value) => sum + (value === undefined || value.length < leastText ? 0 : value.length + 1), 0)
+        const perMinute = (count * rows) / found.length / minutes
+        saved += count * bytes * Math.max(0, 1 - untilLearnt / perMinute / 60)
+      }
+      return found.length === 0 ? 0 : saved / found.length
+    }
+  )
 
 const learnFrom = (session: Session, t: Sql, lanes: ReadonlyArray<LaneRate>, from: number, to: number): Effect.Effect<Pick<Look, "kinds" | "listed">, SqlError> =>
   Effect.gen(function*() {
