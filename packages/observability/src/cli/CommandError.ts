@@ -7,6 +7,14 @@ export class CommandError extends Schema.TaggedError<CommandError>()("CommandErr
 }) {
   /** The command has told it itself. */
   override readonly [Runtime.errorReported] = false
+  override readonly [Runtime.errorExitCode] = 2
+}
+
+/** What `--check` found: the command did what it was asked for. */
+export class OutOfDate extends Schema.TaggedError<OutOfDate>()("OutOfDate", {
+  message: Schema.String
+}) {
+  override readonly [Runtime.errorReported] = false
 }
 
 /** The first line of what was thrown. */

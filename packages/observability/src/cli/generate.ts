@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import type { GeneratedFile, GenerateOptions } from "../generate/Generate.ts"
-import { CommandError, first } from "./CommandError.ts"
+import { CommandError, first, OutOfDate } from "./CommandError.ts"
 import { load } from "./definitions.ts"
 import { compare, write } from "./files.ts"
 
@@ -31,7 +31,7 @@ export const generate = Command.make("generate", flags, ({ check, definitions, o
     if (check) {
       if (differing.length + left.length + missing.length === 0) return yield* Console.log(`${out}: ${files.length} files are up to date`)
       const list = [...missing.map(({ path }) => `  ${path} is missing`), ...differing.map(({ path }) => `  ${path} differs`), ...left.map((path) => `  ${path} is no longer generated: delete it`)]
-      return yield* new CommandError({ message: `${out}: not up to date, run the command without --check:\n${list.join("\n")}` })
+      return yield* new OutOfDate({ message: `${out}: not up to date, run the command without --check:\n${list.join("\n")}` })
     }
     yield* write(out, [...missing, ...differing])
     yield* Console.log(`${out}: ${files.length} files, ${missing.length + differing.length} of them changed`)

@@ -8,5 +8,5 @@ try {
   const missing = /Cannot find (?:package|module) '(effect|@effect\/platform-node)[/']/.exec((error as Error).message)
   if (missing === null) throw error
   Process.stderr.write(`npm install --save-dev @effect/platform-node@4.1.0 (${missing[1]} is not installed)\n`)
-  Process.exit(1)
+  Process.exit(2)
 }

@@ -8,7 +8,7 @@ import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Process from "node:process"
 import { doctor, saysItself } from "./doctor.ts"
-import { CommandError } from "./CommandError.ts"
+import { CommandError, OutOfDate } from "./CommandError.ts"
 import { generate } from "./generate.ts"
 
 const command = Command.make("effect-observability").pipe(
@@ -23,7 +23,7 @@ class Usage extends Schema.TaggedError<Usage>()("Usage", {}) {
 }
 
 Command.run(command, { version: "0.1.0" }).pipe(
-  Effect.tapError((error) => error instanceof CommandError || saysItself(error) ? Console.error(error.message) : Effect.void),
+  Effect.tapError((error) => error instanceof CommandError || error instanceof OutOfDate || saysItself(error) ? Console.error(error.message) : Effect.void),
   Effect.mapError((error) => CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length > 0 ? new Usage() : error),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({

@@ -56,7 +56,7 @@ describe("effect-observability generate", () => {
         ["--import", `data:text/javascript,${encodeURIComponent(hooks)}`, "--conditions=source", main, "generate", "--out", "never"],
         { cwd: dir, encoding: "utf8" }
       )
-      assert.strictEqual(status, 1)
+      assert.strictEqual(status, 2)
       assert.match(stderr, new RegExp(`npm install --save-dev ${name}@`))
       assert.notMatch(stderr, /\n\s+at /)
     }
@@ -98,7 +98,7 @@ describe("effect-observability generate", () => {
       [["--prefix", "1"], /prefix: /]
     ] as const) {
       const { status, stderr, stdout } = run("generate", ...(args[0] === "--out" ? [] : ["--out", "never"]), ...args)
-      assert.strictEqual(status, 1, args.join(" "))
+      assert.strictEqual(status, 2, args.join(" "))
       assert.match(`${stdout}${stderr}`, says)
       assert.notMatch(stderr, /\n\s+at /)
     }
@@ -108,13 +108,13 @@ describe("effect-observability generate", () => {
 
   it("writes all or nothing when the disk has no room", () => {
     const full = limited("ulimit -f 64", "generate", "--out", "full/of/files")
-    assert.strictEqual(full.status, 1)
+    assert.strictEqual(full.status, 2)
     assert.match(full.stderr, /--out full\/of\/files: grafana\/\w+\.json cannot be written \(EFBIG\)/)
     assert.isFalse(existsSync(join(dir, "full")))
     assert.strictEqual(run("generate", "--out", "room").status, 0)
     const contents = () => listed("room").filter((name) => name.includes(".")).map((name) => [name, readFileSync(join(dir, "room", name), "utf8")])
     const before = contents()
-    assert.strictEqual(limited("ulimit -f 64", "generate", "--out", "room", "--title", "Other", "--definitions", metrics).status, 1)
+    assert.strictEqual(limited("ulimit -f 64", "generate", "--out", "room", "--title", "Other", "--definitions", metrics).status, 2)
     assert.deepStrictEqual(contents(), before)
   }, 60_000)
 
