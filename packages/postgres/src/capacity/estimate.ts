@@ -20,6 +20,8 @@ export interface EstimateOptions {
   readonly retentionDays: number
 }
 
+/** What PostgreSQL's compression leaves of arrays of numbers, as a rule (0.4 to 0.7 for the workloads of the bench). */
+const compressed = 0.6
 /** Spans that are packed together. */
 const chunkSpans = 16_384
 /** Where nothing is known: what spans of a web shop took (docs/postgres.md), with bounds as wide. */
@@ -74,6 +76,8 @@ export const estimate = (look: Look, options: EstimateOptions): CapacityReport =
   const still = dayOf(dayParts(0), 0)
   const doubt = doubtOf(look, today)
   const dayDoubt = Math.hypot(doubt, perSample === undefined ? rollupDoubt * share(inDay.rollups, today.total) * 3 : 0)
+  // Where most of the series are still to come, widths and forms of rows are still to come too.
+  const hourDoubt = Math.hypot(doubt, 0.35 * share(grown(growth, hour), series + grown(growth, hour)))
   const bounds = (parts: CapacityParts, relative: number, low = parts.total): CapacityParts => ({
     ...parts, least: Math.max(0, Math.min(low, parts.total) * (1 - relative)), most: parts.total * (1 + relative)
   })
@@ -93,7 +97,7 @@ export const estimate = (look: Look, options: EstimateOptions): CapacityReport =
     spansPerDay: spansPerHour * 24,
     errorsPerDay: errorsPerHour * 24,
     hotBytes: hot,
-    hour: { ...anHour, hot, total: hourTotal, least: hourTotal * (1 - doubt), most: hourTotal * (1 + doubt) },
+    hour: { ...anHour, hot, total: hourTotal, least: hourTotal * (1 - hourDoubt), most: hourTotal * (1 + hourDoubt) },
     bytesPerDay,
     walBytesPerDay: walPerDay(look, options.before, 24 * (anHour.metrics + anHour.spans)),
     usedBytes: used,
@@ -139,10 +143,14 @@ const metricsOver = (
   { growth, most, series }: { readonly series: number; readonly growth: number; readonly most: number }
 ): { readonly hot: number; readonly packed: number; readonly rollups: number; readonly samples: number } => {
   const end = Math.min(most, series + growth * millis)
-  const added = series === 0 ? 0 : (end - series) / series
   const now = lanes.reduce((sum, lane) => sum + lane.seriesNow, 0)
   /** What is there at the start of the time, of what is there now. */
   const there = now === 0 ? 0 : series / now
+  /** And what comes meanwhile. */
+  const added = now === 0 ? 0 : (end - series) / now
+  /** Series in the middle of an hour of it, of those in the middle of the window. */
+  const hourEnd = Math.min(end, series + growth * hour)
+  const wider = now === 0 ? 1 : (series + hourEnd) / 2 / Math.max(1, now - (growth * windowOf(look)) / 2)
   let hot = 0
   let packed = 0
   let rollups = 0
@@ -153,21 +161,23 @@ const metricsOver = (
     const perHour = framesPerHour(lane)
     const n = (perHour * millis) / hour
     // Frames widen with the series in them; an hour of frames waits at the most, and two minutes.
-    const wide = lane.bytes.map((bytes) => (bytes / lane.frames) * (1 + added * Math.min(1, hour / millis) / 2))
+    const seen = lane.bytes.reduce((sum, bytes) => sum + bytes, 0) / lane.frames
+    // A row that outgrows a quarter of a page is compressed from then on.
+    const squeezed = !isLarge(56, seen) && isLarge(56, seen * wider) ? compressed : 1
+    const wide = lane.bytes.map((bytes) => (bytes / lane.frames) * wider * squeezed)
     hot += perHour * (1 + 120_000 / hour) * (rowBytes(56, ...wide) + indexBytes(26, 0.9))
     if (isLarge(56, wide.reduce((sum, one) => sum + one, 0))) large.add(lane.table)
     tables.add(lane.table)
-    samples += n * lane.seriesNow * there * (1 + added / 2)
+    samples += n * lane.seriesNow * (there + added / 2)
     // The segment that all its columns share.
     packed += 500
     for (const [number, counted] of seriesOf(look, lane)) {
-      const count = counted * there
       const kind = look.kinds.get(number)
       if (kind === undefined) continue
-      packed += count * seriesBytes(kind, n)
+      packed += counted * there * seriesBytes(kind, n)
       // Those that come meanwhile are there for a part of the time, evenly.
-      if (added > 0) for (const part of [0.125, 0.375, 0.625, 0.875]) packed += (count * added * seriesBytes(kind, n * part)) / 4
-      rollups += count * (1 + added) * rollupBytes(kind, number === kindNumbers.gauges, perHour / 60)
+      if (added > 0) for (const part of [0.125, 0.375, 0.625, 0.875]) packed += (counted * added * seriesBytes(kind, n * part)) / 4
+      rollups += counted * (there + added) * rollupBytes(kind, number === kindNumbers.gauges, perHour / 60)
     }
   }
   for (const table of tables) hot += firstBytes(1, large.has(table))
