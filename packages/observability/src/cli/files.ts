@@ -94,9 +94,12 @@ export const write = (out: string, files: ReadonlyArray<GeneratedFile>): Effect.
     }).pipe(Effect.onError(undo))
   })
 
-const wrong = (out: string, what: string) => new CommandError({ message: `--out ${out}: ${what}: give a folder that may be written` })
+const wrong = (out: string, what: string, fix = "give a folder that may be written") => new CommandError({ message: `--out ${out}: ${what}: ${fix}` })
 
-const cannot = (out: string, what: string, error: PlatformError) => wrong(out, `${what} cannot be written (${codeOf(error)})`)
+const cannot = (out: string, what: string, error: PlatformError) => {
+  const code = codeOf(error)
+  return wrong(out, `${what} cannot be written (${code})`, ["ENOSPC", "EDQUOT", "EFBIG"].includes(code) ? "make room on its disk, nothing was changed" : undefined)
+}
 
 /** `EACCES`, `ENOSPC`, … */
 const codeOf = ({ reason }: PlatformError): string => {

@@ -109,7 +109,7 @@ describe("effect-observability generate", () => {
   it("writes all or nothing when the disk has no room", () => {
     const full = limited("ulimit -f 64", "generate", "--out", "full/of/files")
     assert.strictEqual(full.status, 2)
-    assert.match(full.stderr, /--out full\/of\/files: grafana\/\w+\.json cannot be written \(EFBIG\)/)
+    assert.match(full.stderr, /--out full\/of\/files: grafana\/\w+\.json cannot be written \(EFBIG\): make room on its disk, nothing was changed\n/)
     assert.isFalse(existsSync(join(dir, "full")))
     assert.strictEqual(run("generate", "--out", "room").status, 0)
     const contents = () => listed("room").filter((name) => name.includes(".")).map((name) => [name, readFileSync(join(dir, "room", name), "utf8")])
