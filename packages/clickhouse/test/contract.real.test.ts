@@ -67,9 +67,9 @@ const history = Layer.effectContext(
     const { url } = yield* startEngine()
     const { metrics } = yield* startProcess(target(url, "history"))
     return Context.make(MetricsHistory, metrics).pipe(Context.add(HistoryProbe, {
-      write: (frames) =>
+      write: (frames, known) =>
         Effect.scoped(Effect.gen(function*() {
-          const { exportFrames } = yield* startProcess(target(url, "history"))
+          const { exportFrames } = yield* startProcess(target(url, "history"), known)
           yield* exportFrames(1, ...frames)
         })).pipe(Effect.orDie)
     }))

@@ -27,9 +27,9 @@ const history = (then: (target: Session.Target, names: Names) => Effect.Effect<u
       const names = freshNames()
       yield* startProcess(target, names)
       return Context.make(MetricsHistory, yield* historyOf(target, names)).pipe(Context.add(HistoryProbe, {
-        write: (frames) =>
+        write: (frames, resource = {}) =>
           Effect.scoped(Effect.gen(function*() {
-            const { exportFrames } = yield* startProcess(target, names, { instance: randomUUID() })
+            const { exportFrames } = yield* startProcess(target, names, { instance: randomUUID(), ...resource })
             yield* exportFrames(1, ...frames)
             yield* then(target, names)
           })).pipe(Effect.orDie)

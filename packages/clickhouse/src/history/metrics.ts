@@ -2,6 +2,7 @@ import { HistoryError, type MetricPoint, MetricRange, type MetricsHistory, range
 import * as Effect from "effect/Effect"
 import type { MetricTable } from "../internal/tables.ts"
 import { Parameters, type Row, type Source } from "./ask.ts"
+import { condition, isOf, resourceColumns } from "./resources.ts"
 
 type MetricType = MetricPoint["type"]
 
@@ -34,7 +35,7 @@ const time = (parameters: Parameters, millis: number): string =>
 
 export const getMetricsHistory = ({ ask, t }: Source): MetricsHistory["Service"]["getMetricsHistory"] => (query) =>
   Effect.gen(function*() {
-    const { from, labels, limit, name, to } = yield* MetricRange.pointsPlan(query)
+    const { from, labels, limit, name, resource, to } = yield* MetricRange.pointsPlan(query)
     const parameters = new Parameters()
     const metric = parameters.text(name)
     const where = `MetricName = ${metric} AND TimeUnix >= ${time(parameters, from)} AND TimeUnix < ${time(parameters, to)}${
@@ -42,7 +43,7 @@ export const getMetricsHistory = ({ ask, t }: Source): MetricsHistory["Service"]
         const label = parameters.text(key)
         return ` AND mapContains(Attributes, ${label}) AND Attributes[${label}] = ${parameters.text(value)}`
       }).join("")
-    }`
+    }${isOf(parameters, resource).map((one) => ` AND ${one}`).join("")}`
     const most = parameters.add(limit, "UInt32")
     const parts = types.map((type) => {
       const { rows, table } = homes[type]
@@ -88,7 +89,7 @@ export const queryRange = (source: Source): MetricsHistory["Service"]["queryRang
     // All series are named before the first value is added.
     const named = answers.map(({ reading, series }) => ({
       reading,
-      series: series.map((one) => ({ one, cell: evaluation.cellOf(readings[0]!, one.labels, one.bounds) }))
+      series: series.map((one) => ({ one, cell: evaluation.cellOf(readings[0]!, one.labels, one.bounds, one.resource) }))
     }))
     yield* evaluation.check
     for (const { reading, series } of named) {
@@ -121,6 +122,8 @@ const typeOf = ({ ask, t }: Source, plan: MetricRange.RangePlan): Effect.Effect<
 /** Values of one group of series, or of one series, as they were read. */
 interface Read {
   readonly labels: Readonly<Record<string, string>>
+  /** What the question groups by. */
+  readonly resource: MetricRange.Known
   readonly bounds: ReadonlyArray<number>
   readonly ends: Float64Array
   readonly spans: Float64Array
@@ -157,7 +160,8 @@ const read = (
       `TimeUnix <= ${time(parameters, to + longestFrame)}`,
       // An interval that begins in the range, or a moment in it.
       type === "upDownCounter" ? `(TimeUnix <= ${last} OR TimeUnix - toIntervalMillisecond(IntervalMillis) < ${last})` : `(StartTimeUnix < ${last} OR TimeUnix <= ${last})`,
-      ...plan.tests.map((test) => condition(parameters, test)),
+      ...plan.tests.map((test) => condition(parameters, `Attributes[${parameters.text(test.label)}]`, test)),
+      ...isOf(parameters, plan.resource),
       ...(reading === "min" || reading === "max" ? ["Count > 0"] : [])
     ].join(" AND ")
     const labels = plan.groupBy === undefined || reading === "value"
@@ -168,20 +172,21 @@ const read = (
     const bounds = reading === "buckets" ? "ExplicitBounds" : "CAST([], 'Array(Float64)')"
     const owner = reading === "value" ? "concat(ServiceName, '\\n', ResourceAttributes['service.instance.id'])" : "''"
     const value = reading === "value" ? "argMax(Value, StartTimeUnix)" : folded[reading]
+    const process = plan.groupByResource.length === 0 ? "CAST([], 'Array(String)')" : `[${plan.groupByResource.map((field) => resourceColumns[field]).join(", ")}]`
     const most = parameters.add(rangeLimits.series + 1, "UInt32")
     // `at` and `span` are told apart from the columns they are made of.
-    const sql = `SELECT labels, bounds, groupArray(at), groupArray(span), groupArray(value) FROM (
-        SELECT ${labels} AS labels, ${bounds} AS bounds, ${owner} AS owner, ${end} AS at, ${spanOf(type)} AS span, ${value} AS value
-        FROM ${t[table]} WHERE ${where} GROUP BY labels, bounds, owner, at, span ORDER BY at)
-      GROUP BY labels, bounds, owner LIMIT ${most}`
+    const sql = `SELECT labels, process, bounds, groupArray(at), groupArray(span), groupArray(value) FROM (
+        SELECT ${labels} AS labels, ${process} AS process, ${bounds} AS bounds, ${owner} AS owner, ${end} AS at, ${spanOf(type)} AS span, ${value} AS value
+        FROM ${t[table]} WHERE ${where} GROUP BY labels, process, bounds, owner, at, span ORDER BY at)
+      GROUP BY labels, process, bounds, owner LIMIT ${most}`
     const rows = yield* ask(sql, parameters)
     if (rows.length > rangeLimits.series) {
       return yield* Effect.fail(new HistoryError({ reason: "invalid", message: `metric has more than ${rangeLimits.series} series in the range: choose some by labels` }))
     }
-    return rows.map((row) => readOf(row, reading))
+    return rows.map((row) => readOf(row, reading, plan))
   })
 
-const readOf = ([labels, bounds, at, span, value]: Row, reading: MetricRange.Reading): Read => {
+const readOf = ([labels, process, bounds, at, span, value]: Row, reading: MetricRange.Reading, { groupByResource }: MetricRange.RangePlan): Read => {
   const values = value as ReadonlyArray<unknown>
   const layout = bounds as ReadonlyArray<number>
   const order = Array.from(at as ReadonlyArray<number>, (_, i) => i).sort((a, b) => (at as ReadonlyArray<number>)[a]! - (at as ReadonlyArray<number>)[b]!)
@@ -190,24 +195,10 @@ const readOf = ([labels, bounds, at, span, value]: Row, reading: MetricRange.Rea
     : [Float64Array.from(order, (i) => numberOf(values[i]))]
   return {
     labels: labels as Readonly<Record<string, string>>,
+    resource: Object.fromEntries(groupByResource.map((field, i) => [field, (process as ReadonlyArray<string>)[i]!])),
     bounds: layout,
     ends: Float64Array.from(order, (i) => (at as ReadonlyArray<number>)[i]!),
     spans: Float64Array.from(order, (i) => (span as ReadonlyArray<number>)[i]!),
     columns
-  }
-}
-
-/** A label that is absent equals `""`: so does a map's missing key. */
-const condition = (parameters: Parameters, test: MetricRange.LabelTest): string => {
-  const label = `Attributes[${parameters.text(test.label)}]`
-  switch (test.op) {
-    case "eq":
-      return `${label} = ${parameters.text(test.value)}`
-    case "neq":
-      return `${label} != ${parameters.text(test.value)}`
-    case "in":
-      return `has(${parameters.texts(test.values)}, ${label})`
-    case "prefix":
-      return `startsWith(${label}, ${parameters.text(test.value)})`
   }
 }

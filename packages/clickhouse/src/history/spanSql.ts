@@ -1,5 +1,6 @@
 import type { TraceQuestions } from "@effect-observability/core"
 import type { Parameters } from "./ask.ts"
+import { isOf } from "./resources.ts"
 
 const kinds = { internal: "Internal", server: "Server", client: "Client", producer: "Producer", consumer: "Consumer" } as const
 
@@ -18,6 +19,7 @@ export const passing = (parameters: Parameters, filter: TraceQuestions.Filter): 
   const out: Array<string> = []
   if (filter.from > earliest) out.push(`Timestamp >= ${moment(parameters, filter.from)}`)
   if (filter.to < latest) out.push(`Timestamp < ${moment(parameters, filter.to)}`)
+  out.push(...isOf(parameters, filter.resource))
   if (filter.serviceName !== undefined) out.push(`ServiceName = ${parameters.text(filter.serviceName)}`)
   if (filter.operation !== undefined) out.push(`SpanName = ${parameters.text(filter.operation)}`)
   if (filter.kind !== undefined) out.push(`SpanKind IN (${parameters.text(kinds[filter.kind])}, ${parameters.text(`SPAN_KIND_${filter.kind.toUpperCase()}`)})`)

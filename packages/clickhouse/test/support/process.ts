@@ -22,7 +22,7 @@ export interface Process {
 }
 
 /** A process as the backend sees it, without hub and pipe; waits until the tables are there. */
-export const startProcess = (options: ClickHouseOptions): Effect.Effect<Process, never, Scope.Scope> =>
+export const startProcess = (options: ClickHouseOptions, known: Partial<ServiceResource> = {}): Effect.Effect<Process, never, Scope.Scope> =>
   Effect.gen(function*() {
     const config = yield* Effect.orDie(resolve(options))
     const store = yield* Store.make(config, "test")
@@ -30,7 +30,7 @@ export const startProcess = (options: ClickHouseOptions): Effect.Effect<Process,
       if (n === 300) return yield* Effect.die(new Error(`not ready: ${store.state().problem}`))
       yield* Effect.sleep("50 millis")
     }
-    const resource: ServiceResource = { service: "shop", version: "1", instance: randomUUID(), env: "test", cluster: "" }
+    const resource: ServiceResource = { service: "shop", version: "1", instance: randomUUID(), env: "test", cluster: "", ...known }
     const producer = randomUUID()
     const bytes = resourceBytes(resource)
     const frames = Metrics.make(Inserter.make(store, producer, "metrics"), bytes)

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { AlertEvent } from "../alerting/Alert.ts"
 import type { HistoryError } from "./HistoryError.ts"
+import type { ResourceQuery } from "./ResourceQuery.ts"
 
 /** An event as a history keeps it. */
 export interface StoredAlertEvent extends AlertEvent {
@@ -19,6 +20,8 @@ export interface AlertQuery {
   readonly severity?: AlertEvent["severity"]
   readonly state?: AlertEvent["state"]
   readonly serviceName?: string
+  /** Events of these processes; with several that share a store, of the one that led them. */
+  readonly resource?: ResourceQuery
   /** 1 to 1,000; default 100. */
   readonly limit?: number
   /** The `cursor` of the page before. */

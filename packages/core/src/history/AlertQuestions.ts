@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { AlertQuery } from "./AlertHistory.ts"
 import type { HistoryError } from "./HistoryError.ts"
+import { type LabelTest, resourceTests } from "./range/plan.ts"
 import { clamped, invalid } from "./TraceQuestions.ts"
 
 // What the providers of `AlertHistory` share: questions checked and made complete, the same by every provider.
@@ -15,6 +16,7 @@ export interface AlertFilter {
   readonly severity: string | undefined
   readonly state: string | undefined
   readonly serviceName: string | undefined
+  readonly resource: ReadonlyArray<LabelTest>
   readonly limit: number
   /** Events older than this one, or as old and with a smaller id. */
   readonly before: { readonly time: number; readonly eventId: string } | undefined
@@ -44,6 +46,7 @@ export const question = (query: AlertQuery = {}): Effect.Effect<AlertFilter, His
     if (before === null) return yield* invalid("cursor", "is none of an answer: pass on what the page before gave")
     return {
       from, to, alertname, fingerprint, severity, state, serviceName,
+      resource: yield* resourceTests(query.resource),
       limit: clamped(query.limit, 1, 1_000, 100),
       before: before === undefined ? undefined : { time: Number(before[1]), eventId: before[2]! }
     }

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { ErrorClass, ErrorData, ErrorKind, ErrorLevel } from "../errors/ErrorData.ts"
 import type { HistoryError } from "./HistoryError.ts"
+import type { ResourceQuery } from "./ResourceQuery.ts"
 
 /** An error as a history keeps it. */
 export interface StoredError extends ErrorData {
@@ -15,6 +16,8 @@ export interface ErrorQuery {
   /** Exclusive. Default: now. */
   readonly endTime?: number | Date
   readonly serviceName?: string
+  /** Errors of these processes. */
+  readonly resource?: ResourceQuery
   readonly fingerprint?: string
   readonly errorType?: string
   readonly errorClass?: ErrorClass

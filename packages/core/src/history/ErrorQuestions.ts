@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { ErrorQuery } from "./ErrorHistory.ts"
 import type { HistoryError } from "./HistoryError.ts"
+import { type LabelTest, resourceTests } from "./range/plan.ts"
 import { clamped, invalid } from "./TraceQuestions.ts"
 
 // What the providers of `ErrorHistory` share: questions checked and made complete, the same by every provider.
@@ -11,6 +12,7 @@ export interface ErrorFilter {
   readonly from: bigint
   readonly to: bigint
   readonly serviceName: string | undefined
+  readonly resource: ReadonlyArray<LabelTest>
   readonly fingerprint: string | undefined
   readonly errorType: string | undefined
   readonly errorClass: string | undefined
@@ -56,6 +58,7 @@ export const question = (query: ErrorQuery = {}): Effect.Effect<ErrorFilter, His
       from: nanos(from),
       to: nanos(to),
       serviceName, fingerprint, errorType, errorClass, kind, level, requestId,
+      resource: yield* resourceTests(query.resource),
       traceId: traceId?.toLowerCase(),
       text: text === undefined || text === "" ? undefined : lower(text),
       limit: clamped(query.limit, 1, 1_000, 100),

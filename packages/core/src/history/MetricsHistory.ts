@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { MetricType } from "../metrics/MetricDefinition.ts"
 import type { HistoryError } from "./HistoryError.ts"
+import type { ResourceQuery } from "./ResourceQuery.ts"
 import type { RangePoint, RangeQuery, RangeResult } from "./range/RangeQuery.ts"
 
 export interface MetricsHistoryQuery {
@@ -13,6 +14,8 @@ export interface MetricsHistoryQuery {
   readonly endTime: number | Date
   /** Only series that carry all of these labels. */
   readonly labels?: Readonly<Record<string, string>>
+  /** Only what these processes recorded. */
+  readonly resource?: ResourceQuery
   /** Most points returned, newest first; 1 to 100,000, default 1,000. */
   readonly limit?: number
 }
@@ -44,6 +47,7 @@ export interface MetricPoint {
  * const history = yield* MetricsHistory
  * const { series, times } = yield* history.queryRange({
  *   metric: "http_requests_total", function: "rate", groupBy: ["status"],
+ *   resource: { env: "production" }, groupByResource: ["cluster"],
  *   start: now - 3_600_000, end: now, step: "1 minute"
  * })
  * ```

@@ -4,6 +4,7 @@ import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { SpanData, SpanKind } from "../tracing/SpanData.ts"
 import type { HistoryError } from "./HistoryError.ts"
+import type { ResourceQuery } from "./ResourceQuery.ts"
 
 export interface StoredSpan extends SpanData {
   readonly serviceName: string
@@ -41,6 +42,8 @@ export interface TraceSummary {
 /** Which spans are meant: those that meet every condition given. Without any, all of the time range. */
 export interface SpanFilter {
   readonly serviceName?: string
+  /** Spans of these processes. */
+  readonly resource?: ResourceQuery
   /** The span's name. */
   readonly operation?: string
   readonly kind?: SpanKind
@@ -83,6 +86,8 @@ export interface TracePage {
 /** What is asked over a stretch of time: the hour before `endTime` when `startTime` is left out, until now without `endTime`. */
 export interface OperationsQuery {
   readonly serviceName?: string
+  /** Spans of these processes. */
+  readonly resource?: ResourceQuery
   readonly startTime?: number | Date
   readonly endTime?: number | Date
   /** Most operations returned, those with the most time spent first; 1 to 1,000, default 100. */
@@ -111,6 +116,8 @@ export interface OperationSummary extends SpanFigures {
 }
 
 export interface DependenciesQuery {
+  /** Calls that were answered by these processes. */
+  readonly resource?: ResourceQuery
   readonly startTime?: number | Date
   readonly endTime?: number | Date
   /** Most pairs returned, those with the most calls first; 1 to 1,000, default 100. */

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { SpanKind } from "../tracing/SpanData.ts"
 import { HistoryError } from "./HistoryError.ts"
+import { type LabelTest, resourceTests } from "./range/plan.ts"
 import type {
   DiffersQuery, LatencyQuery, SearchTracesQuery, SpanFilter, TraceDeletion, TraceHistory, TraceSummary
 } from "./TraceHistory.ts"
@@ -21,6 +22,7 @@ export const clamped = (value: number | undefined, least: number, most: number, 
 /** A `SpanFilter`, checked. Nanoseconds throughout; `undefined` is no condition. */
 export interface Filter {
   readonly serviceName: string | undefined
+  readonly resource: ReadonlyArray<LabelTest>
   readonly operation: string | undefined
   readonly kind: SpanKind | undefined
   readonly failed: boolean | undefined
@@ -99,6 +101,7 @@ export const filter = (given: SpanFilter, options: { readonly open: boolean }): 
     const text = yield* textOf("text", given.text, 256)
     return {
       serviceName: yield* textOf("serviceName", given.serviceName, 255),
+      resource: yield* resourceTests(given.resource),
       operation: yield* textOf("operation", given.operation, 4_096),
       kind,
       failed: status === undefined ? undefined : status === "ERROR",

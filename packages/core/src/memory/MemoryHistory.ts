@@ -101,9 +101,9 @@ export const layerBackend = (
         report: () => ({ name, kind: "memory", status: "up", reason: undefined, signals: [signal("metrics", metricPipe), signal("spans", spanPipe), signal("errors", errorPipe), signal("alerts", alertPipe)] })
       })
 
-      return Context.make(MetricsHistory, FrameHistory.make(() => [frames])).pipe(
-        Context.add(ErrorHistory, ErrorHistories.make(() => errors)),
-        Context.add(AlertHistory, AlertHistories.make(() => alerts)),
+      return Context.make(MetricsHistory, FrameHistory.make(() => [frames], () => telemetry.resource)).pipe(
+        Context.add(ErrorHistory, ErrorHistories.make(() => errors, telemetry.resource)),
+        Context.add(AlertHistory, AlertHistories.make(() => alerts, telemetry.resource)),
         Context.add(
           TraceHistory,
           SpanHistory.make({

@@ -4,6 +4,8 @@ import { sqlNames } from "../internal/names.ts"
 import { int4, int8, text, timestamptz } from "../internal/parameters.ts"
 import type { Row } from "../internal/session.ts"
 import { asking, type HistoryOptions } from "./ask.ts"
+import { Parameters } from "./parameters.ts"
+import { isOf } from "./resources.ts"
 
 /** Answers from `obs_alert_event`. */
 export const alerts = (options: HistoryOptions): AlertHistory["Service"] => {
@@ -32,7 +34,8 @@ export const alerts = (options: HistoryOptions): AlertHistory["Service"] => {
 
 /** Bound parameters only. The day bounds keep partitions out that hold nothing of the range. */
 const conditions = (filter: AlertQuestions.AlertFilter): { readonly where: string; readonly parameters: ReadonlyArray<unknown> } => {
-  const parameters: Array<unknown> = []
+  const written = new Parameters()
+  const parameters = written.values
   const bound = (value: unknown): string => {
     parameters.push(value)
     return `$${parameters.length}`
@@ -45,6 +48,7 @@ const conditions = (filter: AlertQuestions.AlertFilter): { readonly where: strin
     ["r.service", filter.serviceName], ["e.fingerprint", filter.fingerprint], ["e.alertname", filter.alertname], ["e.severity", filter.severity], ["e.state", filter.state]
   ]
   for (const [column, value] of equal) if (value !== undefined) all.push(`${column} = ${bound(text(value.replaceAll("\0", "\ufffd").toWellFormed()))}::text`)
+  all.push(...isOf(written, filter.resource))
   if (filter.before !== undefined) {
     all.push(`(e.time_ms, e.event_id) < (${bound(int8(filter.before.time))}::int8, ${bound(text(filter.before.eventId))}::uuid)`)
   }

@@ -4,6 +4,8 @@ import { type Sql, sqlNames } from "../internal/names.ts"
 import { int4, int8, text, timestamptz } from "../internal/parameters.ts"
 import type { Row } from "../internal/session.ts"
 import { asking, type HistoryOptions } from "./ask.ts"
+import { Parameters } from "./parameters.ts"
+import { isOf } from "./resources.ts"
 
 /** Answers from `obs_error_event`. */
 export const errors = (options: HistoryOptions): ErrorHistory["Service"] => {
@@ -54,7 +56,8 @@ const columns = `replace(e.error_id::text, '-', '') as error_id, e.time_ns, e.fi
 
 /** Bound parameters only. The day bounds keep partitions out that hold nothing of the range. */
 const conditions = (filter: ErrorQuestions.ErrorFilter): { readonly where: string; readonly parameters: ReadonlyArray<unknown> } => {
-  const parameters: Array<unknown> = []
+  const written = new Parameters()
+  const parameters = written.values
   const bound = (value: unknown): string => {
     parameters.push(value)
     return `$${parameters.length}`
@@ -76,6 +79,7 @@ const conditions = (filter: ErrorQuestions.ErrorFilter): { readonly where: strin
     const sought = bound(text(filter.text.replaceAll("\0", "\ufffd").toWellFormed()))
     all.push(`(strpos(lower(e.message collate "C"), ${sought}::text) > 0 or strpos(lower(e.type collate "C"), ${sought}::text) > 0)`)
   }
+  all.push(...isOf(written, filter.resource))
   if (filter.before !== undefined) {
     all.push(`(e.time_ns, e.error_id) < (${bound(int8(filter.before.time))}::int8, ${bound(text(filter.before.errorId))}::uuid)`)
   }

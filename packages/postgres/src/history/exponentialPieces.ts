@@ -10,6 +10,7 @@ import type { SelectedSeries } from "./selection.ts"
 interface State {
   readonly series: number
   readonly lane: number
+  readonly resource: number | undefined
   readonly end: number
   readonly span: number
   readonly scale: number
@@ -36,23 +37,24 @@ export const exponentials = (
   ask: Ask,
   t: Sql,
   series: ReadonlyArray<SelectedSeries>,
-  { from, to }: { readonly from: number; readonly to: number }
+  { from, resources, to }: { readonly from: number; readonly to: number; readonly resources: ReadonlySet<number> | undefined }
 ): Effect.Effect<Exponentials | undefined, HistoryError> =>
   Effect.gen(function*() {
     const most = 200_000
     const rows = yield* ask(
-      `select e.series, e.lane, (extract(epoch from e.ts) * 1000)::float8 as ended, e.span_ms::float8 as span, e.scale, e.zero::float8 as zero,
+      `select e.series, e.lane, l.resource, (extract(epoch from e.ts) * 1000)::float8 as ended, e.span_ms::float8 as span, e.scale, e.zero::float8 as zero,
         e.low, e.positive, e.negative_low, e.negative
-      from ${t.every_exponential} e
+      from ${t.every_exponential} e left join ${t.lane} l on l.id = e.lane
       where e.series = any($1::int4[]) and e.ts > $2::timestamptz and e.day > $2::timestamptz - interval '1 hour'
         and e.day < $3::timestamptz + interval '1 day' and e.ts - e.span_ms * interval '1 millisecond' < $3::timestamptz
+        and ($5::int4[] is null or l.resource = any($5::int4[]))
       order by e.ts limit $4::int4`,
-      [int4s(Int32Array.from(series, ({ id }) => id)), timestamptz(from), timestamptz(to), int4(most + 1)]
+      [int4s(Int32Array.from(series, ({ id }) => id)), timestamptz(from), timestamptz(to), int4(most + 1), resources === undefined ? null : int4s(Int32Array.from(resources))]
     )
     if (rows.length > most) return yield* invalid("start", "and end hold too many values of this metric: narrow the range or the labels")
     if (rows.length === 0) return undefined
     const states = rows.map((row): State => ({
-      series: row["series"] as number, lane: row["lane"] as number, end: row["ended"] as number, span: row["span"] as number, scale: row["scale"] as number,
+      series: row["series"] as number, lane: row["lane"] as number, resource: (row["resource"] as number | null) ?? undefined, end: row["ended"] as number, span: row["span"] as number, scale: row["scale"] as number,
       zero: row["zero"] as number, low: row["low"] as number, positive: row["positive"] as ReadonlyArray<bigint>,
       negativeLow: row["negative_low"] as number, negative: row["negative"] as ReadonlyArray<bigint>
     }))
@@ -111,7 +113,7 @@ const layoutOf = (states: ReadonlyArray<State>): Layout => {
 /** A piece for each series of each writer: a column per bucket that ever held something. */
 const piecesOf = (states: ReadonlyArray<State>, layout: Layout, cellOf: (series: number) => number): ReadonlyArray<Piece> =>
   [...Map.groupBy(states, ({ lane, series }) => `${lane} ${series}`).values()].map((own) => {
-    const { lane, series } = own[0]!
+    const { lane, resource, series } = own[0]!
     const first = cellOf(series)
     const columns = new Map<number, Float64Array>()
     const add = (bucket: number, i: number, count: number) => {
@@ -132,6 +134,7 @@ const piecesOf = (states: ReadonlyArray<State>, layout: Layout, cellOf: (series:
     })
     return {
       owner: `exponential ${lane}`,
+      resource,
       writer: `exponential ${lane}`,
       ends: Float64Array.from(own, ({ end }) => end),
       spans: Float64Array.from(own, ({ span }) => span),

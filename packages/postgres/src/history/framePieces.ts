@@ -124,6 +124,7 @@ const pieceOf = (rows: ReadonlyArray<Row>, { first, lane, last, parts, resource 
   )
   return {
     owner: `resource ${resource}`,
+    resource,
     writer: `lane ${lane}`,
     ends: Float64Array.from(rows, (row) => row["at"] as number),
     spans: Float64Array.from(rows, (row) => row["span"] as number),

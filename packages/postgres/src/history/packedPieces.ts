@@ -34,7 +34,7 @@ export const packedColumns = (reading: MetricRange.Reading, type: MetricType, na
 }
 
 /** Intervals of a segment or of a period of a roll-up, and who they belong to. */
-export interface Stretch extends Pick<Piece, "owner" | "writer"> {
+export interface Stretch extends Pick<Piece, "owner" | "resource" | "writer"> {
   readonly ends: Float64Array
   readonly spans: Float64Array
 }
@@ -48,13 +48,15 @@ export const segmentOf = (row: Row): Stretch => {
   }
   const axis: Axis = { firsts: ints("words"), counts: ints("raw"), offsets: ints("b1"), steps: ints("b2"), spans: float8sOf(row["b3"] as Uint8Array) }
   const start = row["at"] as number
-  return { owner: `resource ${row["span"]}`, writer: `lane ${row["lane"]}`, ends: timesOf(axis).map((time) => start + time), spans: spansOf(axis) }
+  const resource = row["span"] as number
+  return { owner: `resource ${resource}`, resource, writer: `lane ${row["lane"]}`, ends: timesOf(axis).map((time) => start + time), spans: spansOf(axis) }
 }
 
 /** Places of `step` milliseconds from `start` on. */
-export const placesOf = (owner: string, start: number, step: number, places: number): Stretch => ({
-  owner,
-  writer: owner,
+export const placesOf = (resource: number, start: number, step: number, places: number): Stretch => ({
+  owner: `resource ${resource}`,
+  resource,
+  writer: `resource ${resource}`,
   ends: Float64Array.from({ length: places }, (_, i) => start + (i + 1) * step),
   spans: new Float64Array(places).fill(step)
 })
@@ -70,7 +72,7 @@ export interface Use {
 }
 
 /** The packed rows of one stretch as a piece, cut to the time looked at; `undefined` when nothing is left. */
-export const pieceOf = ({ ends, owner, spans, writer }: Stretch, rows: ReadonlyArray<Row>, use: Use): Piece | undefined => {
+export const pieceOf = ({ ends, owner, resource, spans, writer }: Stretch, rows: ReadonlyArray<Row>, use: Use): Piece | undefined => {
   let low = 0
   let high = ends.length
   while (low < high && ends[low]! <= use.from) low++
@@ -87,6 +89,7 @@ export const pieceOf = ({ ends, owner, spans, writer }: Stretch, rows: ReadonlyA
   }
   return {
     owner,
+    resource,
     writer,
     ends: ends.subarray(low, high),
     spans: spans.subarray(low, high),

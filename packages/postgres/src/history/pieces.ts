@@ -4,6 +4,8 @@ import type { MetricRange } from "@effect-observability/core"
 export interface Piece {
   /** The instance they are of: its pieces become one block, whichever lanes it wrote through. */
   readonly owner: string
+  /** Its id in `obs_resource`; `undefined` for rows that were written by hand. */
+  readonly resource: number | undefined
   /** The lane they came through. */
   readonly writer: string
   /** End of each interval, milliseconds since the epoch, ascending. */

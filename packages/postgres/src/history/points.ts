@@ -4,6 +4,7 @@ import type { Sql } from "../internal/names.ts"
 import type { Ask } from "./ask.ts"
 import type { Piece } from "./pieces.ts"
 import { readPieces, type Request } from "./readPieces.ts"
+import { resourcesOf } from "./resources.ts"
 import { select, type SelectedSeries } from "./selection.ts"
 
 /** The first stretch to look at, in milliseconds per point wanted of each series, and its bounds. */
@@ -16,10 +17,12 @@ const growth = 4
 /** Points of a metric, newest first, read in ever longer stretches until there are enough. */
 export const points = (ask: Ask, t: Sql): MetricsHistory["Service"]["getMetricsHistory"] => (query) =>
   Effect.gen(function*() {
-    const { from, labels, limit, name, to } = yield* MetricRange.pointsPlan(query)
+    const { from, labels, limit, name, resource, to } = yield* MetricRange.pointsPlan(query)
     const tests = Object.keys(labels).map((label) => ({ label, op: "eq" as const, value: labels[label]! }))
     const { series, type } = yield* select(ask, t, { metric: name, tests, from })
     if (type === undefined || series.length === 0) return []
+    const known = yield* resourcesOf(ask, t, { resource })
+    const resources = known === undefined ? undefined : new Set(known.keys())
     const stored = yield* extent(ask, t)
     const first = Math.max(from, stored.from)
     const found: Array<MetricPoint> = []
@@ -27,7 +30,7 @@ export const points = (ask: Ask, t: Sql): MetricsHistory["Service"]["getMetricsH
     let stretch = Math.min(greatestStretch, Math.max(leastStretch, (limit / series.length) * perPoint))
     while (found.length < limit && end > first) {
       const begin = Math.max(first, end - stretch)
-      for (const point of yield* stretchOf(ask, t, name, { type, series, from: begin - 1, to: end })) {
+      for (const point of yield* stretchOf(ask, t, name, { type, series, resources, from: begin - 1, to: end })) {
         if (point.timestamp >= begin && point.timestamp < end) found.push(point)
       }
       end = begin
@@ -53,7 +56,7 @@ const stretchOf = (
   ask: Ask,
   t: Sql,
   name: string,
-  of: Pick<Request, "type" | "series" | "from" | "to">
+  of: Pick<Request, "type" | "series" | "resources" | "from" | "to">
 ): Effect.Effect<ReadonlyArray<MetricPoint>, HistoryError> =>
   Effect.gen(function*() {
     const { series, type } = of

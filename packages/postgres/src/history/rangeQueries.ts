@@ -3,8 +3,10 @@ import * as Effect from "effect/Effect"
 import type { Sql } from "../internal/names.ts"
 import type { Ask } from "./ask.ts"
 import { exponentials } from "./exponentialPieces.ts"
+import { type Answer, apart, together } from "./cells.ts"
 import { joined } from "./pieces.ts"
-import { layers, readPieces } from "./readPieces.ts"
+import { type Layer, layers, readPieces } from "./readPieces.ts"
+import { resourcesOf } from "./resources.ts"
 import { select, type SelectedSeries } from "./selection.ts"
 
 /** Shorter ranges are read from the samples themselves. Milliseconds. */
@@ -17,31 +19,34 @@ export const queryRange = (ask: Ask, t: Sql): MetricsHistory["Service"]["queryRa
     if (type === undefined) return MetricRange.nothing(plan)
     const readings = yield* MetricRange.readingsOf(plan, type)
     const { from, to } = MetricRange.extentOf(plan, readings)
+    const known = yield* resourcesOf(ask, t, plan)
+    // With groups alone everything is meant, also what nobody is known of any more.
+    const resources = known === undefined || plan.resource.length === 0 ? undefined : new Set(known.keys())
     const evaluation = new MetricRange.Evaluation(plan, type)
-    const cells = new Map(series.map((one) => [one.id, evaluation.cellOf(readings[0]!, one.labels, one.bounds)]))
-    const finer = plan.function === "quantile" && layerOf(plan, "buckets", to - from) === undefined ? yield* exponentials(ask, t, series, { from, to }) : undefined
-    if (finer !== undefined) {
-      const own = new Map(series.flatMap((one) => (finer.since.has(one.id) ? [[one.id, evaluation.cellOf("buckets", one.labels, finer.bounds)] as const] : [])))
+    const cells = known === undefined || plan.groupByResource.length === 0 ? together(evaluation) : apart(evaluation, known)
+    const own = new Map(series.map((one) => [one.id, cells.cellOf(readings[0]!, one, one.bounds)]))
+    const answers: Array<Answer> = []
+    const read = (reading: MetricRange.Reading, some: ReadonlyArray<SelectedSeries>, until: number, layer: Layer | undefined) =>
+      Effect.map(
+        readPieces(ask, t, { reading, type, series: some, resources, from, to: until, function: plan.function, layer, cellOf: ({ id }) => own.get(id)! }),
+        (pieces) => void answers.push({ reading, pieces })
+      )
+    const finer = plan.function === "quantile" && layerOf(plan, "buckets", to - from) === undefined
+      ? yield* exponentials(ask, t, series, { from, to, resources })
+      : undefined
+    if (finer === undefined) {
       yield* evaluation.check
-      for (const block of finer.pieces((id) => own.get(id)!)) evaluation.add("buckets", block)
+      for (const reading of readings) yield* read(reading, series, to, layerOf(plan, reading, to - from))
+    } else {
+      const buckets = new Map(series.flatMap((one) => (finer.since.has(one.id) ? [[one.id, cells.cellOf("buckets", one, finer.bounds)] as const] : [])))
+      yield* evaluation.check
+      answers.push({ reading: "buckets", pieces: finer.pieces((id) => buckets.get(id)!) })
       // What lies before a series' first exponential buckets is told by the others; so is all of those that have none.
-      const rest = Map.groupBy(series, ({ id }) => finer.since.get(id) ?? to)
-      for (const [until, some] of rest) {
-        if (until <= from) continue
-        const pieces = yield* readPieces(ask, t, {
-          reading: "buckets", type, series: some, from, to: until, function: plan.function, layer: undefined, cellOf: (one: SelectedSeries) => cells.get(one.id)!
-        })
-        for (const block of pieces) evaluation.add("buckets", block)
-      }
-      return evaluation.result()
+      for (const [until, some] of Map.groupBy(series, ({ id }) => finer.since.get(id) ?? to)) if (until > from) yield* read("buckets", some, until, undefined)
     }
+    const settled = cells.settled(answers)
     yield* evaluation.check
-    for (const reading of readings) {
-      const pieces = yield* readPieces(ask, t, {
-        reading, type, series, from, to, function: plan.function, layer: layerOf(plan, reading, to - from), cellOf: (one: SelectedSeries) => cells.get(one.id)!
-      })
-      for (const block of reading === "value" ? joined(pieces) : pieces) evaluation.add(reading, block)
-    }
+    for (const { pieces, reading } of settled) for (const block of reading === "value" ? joined(pieces) : pieces) evaluation.add(reading, block)
     return evaluation.result()
   }) satisfies Effect.Effect<RangeResult, HistoryError>
 

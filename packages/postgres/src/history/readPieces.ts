@@ -19,7 +19,7 @@ export const layers = [
   { table: "rollup_hour", step: 3_600_000, period: 31 * day },
   { table: "rollup_day", step: day, period: 366 * day }
 ] as const
-type Layer = (typeof layers)[number]
+export type Layer = (typeof layers)[number]
 
 /** One reading of some series of a metric. */
 export interface Request {
@@ -31,6 +31,8 @@ export interface Request {
   /** Intervals that end after `from` and begin before `to`, milliseconds. */
   readonly from: number
   readonly to: number
+  /** The processes whose values are meant, by their ids; `undefined`: all. */
+  readonly resources: ReadonlySet<number> | undefined
   /** The roll-up to read where there is one; `undefined`: the samples themselves. */
   readonly layer: Layer | undefined
 }
@@ -41,9 +43,10 @@ export interface Request {
  */
 export const readPieces = (ask: Ask, t: Sql, request: Request): Effect.Effect<ReadonlyArray<Piece>, HistoryError> =>
   Effect.gen(function*() {
-    const { from, layer, reading, series, to, type } = request
+    const { from, layer, reading, resources, series, to, type } = request
     const column = frameColumn(reading, type)
-    const lanes = partsOf(series, column, reading, request.cellOf)
+    const lanes = partsOf(series, column, reading, request.cellOf).filter(({ resource }) => resources === undefined || resources.has(resource))
+    const chosen = resources === undefined ? null : int4s(Int32Array.from(resources))
     const most = Math.ceil(rangeLimits.samples / Math.max(1, ...lanes.map(({ parts }) => parts.length)))
     const packed = packedColumns(reading, type)
     const rolled = packedColumns(reading, type, request.function)
@@ -57,6 +60,7 @@ export const readPieces = (ask: Ask, t: Sql, request: Request): Effect.Effect<Re
       int4(most + 1),
       ids,
       ...columnParameters(packed),
+      chosen,
       ...(layer === undefined ? [] : columnParameters(rolled))
     ])
     const byKind = Map.groupBy(rows, (row) => row["kind"] as number)
@@ -71,8 +75,8 @@ export const readPieces = (ask: Ask, t: Sql, request: Request): Effect.Effect<Re
       ...segmentPieces(of(kinds.segment), of(kinds.pack), use),
       ...(layer === undefined ? [] : rolledPieces(of(kinds.rollUp), layer, use))
     ]
-    const written = writtenPieces(of(kinds.written), reading, series, request.cellOf)
-    return [...found, ...written, ...yield* older(ask, t, use, { ids, layer, rolled, oldest: oldest(found, to) })]
+    const written = resources === undefined ? writtenPieces(of(kinds.written), reading, series, request.cellOf) : []
+    return [...found, ...written, ...yield* older(ask, t, use, { ids, chosen, layer, rolled, oldest: oldest(found, to) })]
   })
 
 const kinds = { frame: 0, segment: 1, pack: 2, rollUp: 3, written: 4 } as const
@@ -88,8 +92,8 @@ const unpackedBut = (divisor: string) => `null::int4 as series, null::int2 as co
 const unpacked = unpackedBut("null::float8")
 
 /**
- * `$7` series, `$8` columns and `$9` the first of the flattened ones; with a roll-up `$10` and `$11` for its own, and of the
- * samples only those of days that are not rolled up.
+ * `$7` series, `$8` columns and `$9` the first of the flattened ones, `$10` processes or null; with a roll-up `$11` and `$12` for its own columns,
+ * and of the samples only those of days that are not rolled up.
  */
 const statement = (t: Sql, frames: string, layer: Layer | undefined): string => {
   const none = "null::bytea as b1, null::bytea as b2, null::bytea as b3"
@@ -97,6 +101,7 @@ const statement = (t: Sql, frames: string, layer: Layer | undefined): string => 
   return `with segment as materialized (
     select g.*, coalesce(l.resource, -g.lane) as resource from ${t.metric_segment} g left join ${t.lane} l on l.id = g.lane
     where g.ts > $1::timestamptz - interval '24 hours' and g.ts <= $2::timestamptz ${fresh}
+      and ($10::int4[] is null or l.resource = any($10::int4[]))
   )
   select ${kinds.frame} as kind, lane, lane::float8 as owner, ended as at, span, 0::int2 as part, ${unpacked}, v as words, null::bytea as raw, ${none}
     from (${frames}) f
@@ -112,15 +117,16 @@ const statement = (t: Sql, frames: string, layer: Layer | undefined): string => 
   union all
   (select ${kinds.written}, null, r.series::float8, extract(epoch from r.ts)::float8 * 1000, 0, 0::int2, ${unpackedBut("r.value")}, null, null, ${none}
     from ${t.metric_row} r where r.series = any($7::int4[]) and r.ts > $1::timestamptz and r.ts <= $2::timestamptz limit $6::int4)
-  ${layer === undefined ? "" : `union all ${rollUpSql(t, layer, { series: 7, cols: 10, first: 11 })}`}`
+  ${layer === undefined ? "" : `union all ${rollUpSql(t, layer, { series: 7, cols: 11, first: 12, resources: 10 })}`}`
 }
 
-const rollUpSql = (t: Sql, layer: Layer, at: { readonly series: number; readonly cols: number; readonly first: number }): string =>
+const rollUpSql = (t: Sql, layer: Layer, at: { readonly series: number; readonly cols: number; readonly first: number; readonly resources: number }): string =>
   `select ${kinds.rollUp} as kind, null::int4 as lane, p.resource::float8 as owner, extract(epoch from p.ts)::float8 * 1000 as at, null::float8 as span,
     0::int2 as part, ${selected}, null::bytea as b1, null::bytea as b2, null::bytea as b3
     from ${t[layer.table]} p
     where p.series = any($${at.series}::int4[]) and p.ts > $1::timestamptz - interval '${layer.period / day} days' and p.ts <= $2::timestamptz
-      and (p.col = any($${at.cols}::int4[]) or p.col >= $${at.first}::int4)`
+      and (p.col = any($${at.cols}::int4[]) or p.col >= $${at.first}::int4)
+      and ($${at.resources}::int4[] is null or p.resource = any($${at.resources}::int4[]))`
 
 // --------------------------------------------------------------------------------------------------------------------- pieces
 
@@ -136,7 +142,7 @@ const segmentPieces = (segments: ReadonlyArray<Row>, packs: ReadonlyArray<Row>, 
 const rolledPieces = (rows: ReadonlyArray<Row>, { step }: Layer, use: Use): ReadonlyArray<Piece> =>
   [...Map.groupBy(rows, (row) => `${row["owner"]} ${row["at"]}`).values()].flatMap((own) => {
     const places = own.reduce((most, row) => Math.max(most, (row["first"] as number) + (row["n"] as number)), 0)
-    const piece = pieceOf(placesOf(`resource ${own[0]!["owner"]}`, own[0]!["at"] as number, step, places), own, use)
+    const piece = pieceOf(placesOf(own[0]!["owner"] as number, own[0]!["at"] as number, step, places), own, use)
     return piece === undefined ? [] : [piece]
   })
 
@@ -163,7 +169,7 @@ const older = (
   ask: Ask,
   t: Sql,
   use: Use,
-  options: { readonly ids: unknown; readonly layer: Layer | undefined; readonly rolled: PackedColumns; readonly oldest: number }
+  options: { readonly ids: unknown; readonly chosen: unknown; readonly layer: Layer | undefined; readonly rolled: PackedColumns; readonly oldest: number }
 ): Effect.Effect<ReadonlyArray<Piece>, HistoryError> =>
   Effect.gen(function*() {
     if (Math.floor(options.oldest / day) * day <= use.from) return []
@@ -174,8 +180,8 @@ const older = (
       if (options.layer !== undefined && layer.step <= options.layer.step) continue
       if (until <= use.from) break
       const rows = yield* ask(
-        rollUpSql(t, layer, { series: 3, cols: 4, first: 5 }),
-        [timestamptz(use.from), timestamptz(until), options.ids, ...columnParameters(options.rolled)]
+        rollUpSql(t, layer, { series: 3, cols: 4, first: 5, resources: 6 }),
+        [timestamptz(use.from), timestamptz(until), options.ids, ...columnParameters(options.rolled), options.chosen]
       )
       found.push(...rolledPieces(rows, layer, { ...use, to: until }))
       until = Math.min(until, begins[layer.table])

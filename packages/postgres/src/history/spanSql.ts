@@ -1,27 +1,10 @@
 import type { TraceQuestions } from "@effect-observability/core"
 import { clean } from "../internal/json.ts"
 import type { Sql } from "../internal/names.ts"
-import { int4s, int8, text } from "../internal/parameters.ts"
+import { int4s } from "../internal/parameters.ts"
 import { attributeHash, isNumber } from "../spans/attributeHash.ts"
-
-/** Collects the parameters of a statement while it is written. */
-export class Parameters {
-  readonly values: Array<unknown> = []
-
-  /** The place of a value, with its type. */
-  add(value: unknown, type: string): string {
-    this.values.push(value)
-    return `$${this.values.length}::${type}`
-  }
-
-  text(value: string): string {
-    return this.add(text(clean(value)), "text")
-  }
-
-  nanos(value: bigint): string {
-    return this.add(int8(value), "int8")
-  }
-}
+import type { Parameters } from "./parameters.ts"
+import { laneOf } from "./resources.ts"
 
 /** Keys with an index, and the chunk from which on they have it; 0 when no row is older. */
 export type Searchable = ReadonlyMap<string, bigint>
@@ -71,7 +54,7 @@ const found = (
   const wanted = parameters.text(value)
   const keys = filter.attributes.filter(([key]) => searchable.has(key)).map(([key, value]) => attributeHash(clean(key), clean(value)))
   return `(
-    select p.trace_ids[s.parts[i] - p.first + 1] as trace_id, p.base_ns + p.starts[s.parts[i] - p.first + 1] + coalesce(s.s8[i], s.s4[i]) * s.unit as start_ns,
+    select p.trace_ids[s.parts[i] - p.first + 1] as trace_id, p.lanes[s.parts[i] - p.first + 1] as lane, p.base_ns + p.starts[s.parts[i] - p.first + 1] + coalesce(s.s8[i], s.s4[i]) * s.unit as start_ns,
       coalesce(s.d8[i], s.d4[i]) * s.unit as duration, coalesce(s.statuses[i], 0::int2) as status, coalesce(s.operations[i], s.operation) as operation,
       coalesce(s.weights[i], 1) as weight, ${t.entry}(s.messages, i)::jsonb #>> '{}' as message,
       (${attributesAt(t)})::jsonb as attributes, s.parents[i] < 0 as stranger,
@@ -154,6 +137,8 @@ const conditions = (t: Sql, parameters: Parameters, filter: TraceQuestions.Filte
     either.push(`x.operation = any (${ids})`)
     cold.push(`(x.packed_operation = any (${ids}) or x.packed_operations && ${ids})`)
   }
+  const lane = laneOf(t, parameters, filter.resource, "x.lane")
+  if (lane !== undefined) either.push(lane)
   if (filter.failed !== undefined) {
     either.push(`(x.status = 2) = ${filter.failed}`)
     if (filter.failed) cold.push("x.errors > 0")

@@ -5,7 +5,8 @@ import { float8, int4, int8, texts } from "../internal/parameters.ts"
 import type { Row } from "../internal/session.ts"
 import * as Encoding from "../PostgresEncoding.ts"
 import type { Ask } from "./ask.ts"
-import { marking, Parameters, passing, type Searchable } from "./spanSql.ts"
+import { Parameters } from "./parameters.ts"
+import { marking, passing, type Searchable } from "./spanSql.ts"
 
 /** Questions about many spans: the server counts per duration bucket, the arithmetic is `TraceFigures`. */
 

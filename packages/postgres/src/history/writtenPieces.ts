@@ -18,6 +18,7 @@ export const writtenPieces = (
     const values = Float64Array.from(own, (row) => row["divisor"] as number)
     return {
       owner: `row ${id}`,
+      resource: undefined,
       writer: `row ${id}`,
       ends: Float64Array.from(own, (row) => row["at"] as number),
       spans: new Float64Array(own.length),

@@ -8,7 +8,8 @@ import { int4s, int8, text, texts, timestamptz } from "../internal/parameters.ts
 import { dayOf, ensure, transaction } from "../internal/partitions.ts"
 import type { Session } from "../internal/session.ts"
 import type { Names } from "../PostgresConfig.ts"
-import { carries, Parameters } from "../history/spanSql.ts"
+import { Parameters } from "../history/parameters.ts"
+import { carries } from "../history/spanSql.ts"
 import { attributeHash } from "./attributeHash.ts"
 import { lockName } from "./SpanPacker.ts"
 

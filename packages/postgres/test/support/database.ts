@@ -95,14 +95,14 @@ export interface Process {
 export const startProcess = (
   target: Session.Target,
   names: Names,
-  options: { readonly timeout?: number; readonly producer?: string; readonly retentionDays?: number; readonly epoch?: number; readonly service?: string; readonly instance?: string; readonly cluster?: string } = {}
+  options: { readonly timeout?: number; readonly producer?: string; readonly retentionDays?: number; readonly epoch?: number; readonly service?: string; readonly instance?: string; readonly cluster?: string; readonly env?: string } = {}
 ): Effect.Effect<Process, never, Scope.Scope> =>
   Effect.gen(function*() {
     const service = options.service ?? resource.service
     const retentionDays = () => options.retentionDays ?? 90
     const store = yield* Store.make(configOf(target, names, { retentionDays }), options.timeout ?? 10_000)
     const producer = options.producer ?? randomUUID()
-    const lane = (signal: "metrics" | "spans" | "errors") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource: { ...resource, service, instance: options.instance ?? resource.instance, cluster: options.cluster ?? "" } })
+    const lane = (signal: "metrics" | "spans" | "errors") => Lane.make(store, { signal, producer, epoch: options.epoch ?? 1, resource: { ...resource, service, instance: options.instance ?? resource.instance, cluster: options.cluster ?? "", env: options.env ?? resource.env } })
     const metrics = Metrics.make({ names, lane: yield* lane("metrics"), definitions: () => [], labels: () => ({}) })
     const spans = Spans.make({ names, lane: yield* lane("spans"), service, retentionDays, searchable: new Set(["user_id", "tenant_id", "http.route"]) })
     const errors = Errors.make({ names, lane: yield* lane("errors"), retentionDays })

@@ -43,6 +43,7 @@ export const laws: Readonly<Record<string, Layer.Layer<MetricsHistory, never, Me
   "a summary has count, sum and mean": asks(({ function: name }) => (name === "avg" ? { function: "sum" } : {})),
   "the k greatest at each time": asks(() => ({ k: undefined })),
   "a stream tells what the answer tells": history((inner) => ({ streamRange: (query) => Stream.take(inner.streamRange(query), 1_000) })),
+  "processes are chosen and told apart by what is known of them, not by labels of the same name": asks(({ resource }) => ({ labels: resource?.cluster === undefined ? {} : { cluster: resource.cluster }, resource: undefined })),
   "points: newest first, the start belongs to the range and the end does not": points((all) => all.toReversed()),
   "a question that cannot be answered names the field": asks(({ step }) => (step === 0 ? { step: 60_000 } : {})),
   "a function that has no meaning for the type names itself": asks(({ function: name }) => (name === "last" ? { function: "rate" } : {}))

@@ -1,4 +1,4 @@
-import { MetricDefinition, type MetricFrame, MetricsHistory, type RangeQuery, type RangeResult } from "@effect-observability/core"
+import { MetricDefinition, type MetricFrame, type MetricRange, MetricsHistory, type RangeQuery, type RangeResult } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -10,8 +10,8 @@ const t0 = 1_790_000_000_000 - (1_790_000_000_000 % 3_600_000)
 
 /** How frames come into a store, past recorder and pipe. */
 export class HistoryProbe extends Context.Service<HistoryProbe, {
-  /** Stores the frames of one process; every call is another process. */
-  readonly write: (frames: readonly [MetricFrame, ...ReadonlyArray<MetricFrame>]) => Effect.Effect<void>
+  /** Stores the frames of one process; every call is another process. What is known of it is of the probe's choice where it is not given. */
+  readonly write: (frames: readonly [MetricFrame, ...ReadonlyArray<MetricFrame>], resource?: MetricRange.Known) => Effect.Effect<void>
 }>()("@effect-observability/testkit/HistoryProbe") {
   /** A full hour; the contract's frames lie in the two hours after it. Milliseconds since the epoch. */
   static readonly time = t0
@@ -216,6 +216,47 @@ export const laws: ReadonlyArray<Law<MetricsHistory | HistoryProbe>> = [
     yield* equal("number", expected.length, 2_400 + 2_390)
     yield* equal("points", points.map(({ labels, time, value }) => [labels["id"], time, value]), expected)
   }),
+  law("processes are chosen and told apart by what is known of them, not by labels of the same name", function*(history, probe) {
+    const metric = counter("law_resource_total", "cluster")
+    const set = gauge("law_resource")
+    const took = MetricDefinition.histogram("law_resource_seconds", { help: "x", buckets: [1, 2, 4] })
+    const process = (cluster: string, env: string, value: number) =>
+      probe.write(
+        frames(
+          [0, 10, { metric, labels: { cluster: "label" }, value }, { metric: set, value }, { metric: took, observed: [value] }],
+          [10, 20, { metric, labels: { cluster: "label" }, value: 2 * value }, { metric: set, value: 2 * value }]
+        ),
+        { service: "law", cluster, env, instance: `${cluster}-${env}-${value}` }
+      )
+    yield* process("east", "live", 1)
+    yield* process("east", "live", 3)
+    yield* process("west", "live", 10)
+    yield* process("west", "test", 100)
+    yield* process("", "live", 1_000)
+    const over = { from: 10, to: 20, step: 10 }
+    const told = (result: RangeResult) => result.series.map(({ resource, values }) => [Object.values(resource ?? {}).join(), ...values.map((value) => Number.isNaN(value) ? null : Number(value.toPrecision(12)))])
+    const increase = { ...over, metric, function: "increase" } as const
+    yield* equal("all", shown(yield* ask(history, increase)), [["cluster=label", 1_114, 2_228]])
+    yield* equal("one cluster", shown(yield* ask(history, { ...increase, resource: { cluster: "east" } })), [["cluster=label", 4, 8]])
+    yield* equal("several", shown(yield* ask(history, { ...increase, resource: { cluster: { in: ["east", "west"] }, env: "live" } })), [["cluster=label", 14, 28]])
+    yield* equal("none", shown(yield* ask(history, { ...increase, resource: { cluster: "" } })), [["cluster=label", 1_000, 2_000]])
+    yield* equal("beginning with", shown(yield* ask(history, { ...increase, resource: { instance: { prefix: "west-" } } })), [["cluster=label", 110, 220]])
+    yield* equal("another", shown(yield* ask(history, { ...increase, resource: { env: { neq: "live" } } })), [["cluster=label", 100, 200]])
+    yield* equal("nobody", shown(yield* ask(history, { ...increase, resource: { service: "nobody" } })), [])
+    yield* equal("the label is another thing", shown(yield* ask(history, { ...increase, labels: { cluster: "east" } })), [])
+    yield* equal("by cluster", told(yield* ask(history, { ...increase, groupBy: [], groupByResource: ["cluster"] })), [["", 1_000, 2_000], ["east", 4, 8], ["west", 110, 220]])
+    yield* equal("by two", told(yield* ask(history, { ...increase, groupByResource: ["env", "cluster"], resource: { cluster: { neq: "" } } })), [["east,live", 4, 8], ["west,live", 10, 20], ["west,test", 100, 200]])
+    yield* equal("label and cluster", (yield* ask(history, { ...increase, groupBy: ["cluster"], groupByResource: ["cluster"], k: 1 })).series.map(({ labels, resource }) => [labels["cluster"], resource?.cluster]), [["label", ""]])
+    yield* equal("sum of set values", told(yield* ask(history, { ...over, metric: set, function: "sum", groupByResource: ["env"] })), [["live", 1_014, 2_028], ["test", 100, 200]])
+    yield* equal("mean", told(yield* ask(history, { ...over, metric: set, function: "avg", groupByResource: ["cluster"], resource: { env: "live" } })), [["", 1_000, 2_000], ["east", 2, 4], ["west", 10, 20]])
+    yield* equal("greatest", told(yield* ask(history, { ...over, metric: set, function: "max", groupByResource: ["cluster"] })), [["", 1_000, 2_000], ["east", 3, 6], ["west", 100, 200]])
+    yield* equal("observations", told(yield* ask(history, { ...over, to: 10, metric: took, function: "count", groupByResource: ["cluster"] })), [["", 1], ["east", 2], ["west", 2]])
+    yield* equal("quantile", told(yield* ask(history, { ...over, to: 10, metric: took, function: "quantile", quantile: 0.5, groupByResource: ["cluster"], resource: { cluster: "east" } })), [["east", 1]])
+    const points = yield* Effect.orDie(history.getMetricsHistory({ name: metric.name, resource: { cluster: "west" }, startTime: at(0), endTime: at(30) }))
+    yield* equal("points", points.map(({ value }) => value).sort((a, b) => a - b), [10, 20, 100, 200])
+    const streamed = yield* Effect.orDie(Stream.runCollect(history.streamRange({ metric, function: "increase", start: at(10), end: at(10), step: 10_000, groupByResource: ["cluster"] })))
+    yield* equal("stream", streamed.map(({ resource, value }) => [resource?.cluster, value]), [["", 1_000], ["east", 4], ["west", 110]])
+  }),
   law("points: newest first, the start belongs to the range and the end does not", function*(history, probe) {
     const metric = counter("law_points_total", "method")
     const one = (method: string, value: number) => ({ metric, labels: { method }, value })
@@ -246,6 +287,8 @@ export const laws: ReadonlyArray<Law<MetricsHistory | HistoryProbe>> = [
       ["k", { k: 0 }], ["k", { k: -1 }], ["k", { k: NaN }],
       ["groupBy", { groupBy: "id" }], ["groupBy", { groupBy: [1] }], ["groupBy", { groupBy: [""] }],
       ["groupBy", { groupBy: Array.from({ length: 65 }, (_, i) => `l${i}`) }],
+      ["resource", { resource: "east" }], ["resource", { resource: null }], ["resource.region", { resource: { region: "east" } }], ["resource.cluster", { resource: { cluster: 1 } }],
+      ["resource.env.in", { resource: { env: { in: "a" } } }], ["groupByResource", { groupByResource: "cluster" }], ["groupByResource", { groupByResource: ["region"] }],
       ["labels", { labels: "id" }], ["labels", { labels: [] }], ["labels.id", { labels: { id: 1 } }], ["labels.id", { labels: { id: null } }],
       ["labels.id", { labels: { id: { like: "a%" } } }], ["labels.id", { labels: { id: { regex: "(a+)+$" } } }],
       ["labels.id", { labels: { id: { eq: "a", neq: "b" } } }], ["labels.id.eq", { labels: { id: { eq: 1 } } }],

@@ -1,4 +1,4 @@
-import { ErrorHistory, MemoryBackend, MemoryHistory, type MetricFrame, MetricsHistory, type MetricPoint, type SpanData, Telemetry, TraceHistory } from "@effect-observability/core"
+import { ErrorHistory, MemoryBackend, MemoryHistory, type MetricFrame, type MetricPoint, type MetricRange, MetricsHistory, type SpanData, Telemetry, TraceHistory } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -125,8 +125,15 @@ export const memoryEventProbes: Layer.Layer<ErrorsProbe | LogsProbe, never, Tele
 export const memoryHistory: Layer.Layer<MetricsHistory | HistoryProbe> = Layer.effectContext(
   Effect.sync(() => {
     const writers: Array<ReadonlyArray<MetricFrame>> = []
-    return Context.make(MetricsHistory, MetricsHistory.of(MemoryHistory.ofFrames(() => writers))).pipe(
-      Context.add(HistoryProbe, { write: (frames) => Effect.sync(() => void writers.push(frames)) })
+    const resources: Array<MetricRange.Known> = []
+    return Context.make(MetricsHistory, MetricsHistory.of(MemoryHistory.ofFrames(() => writers, (writer) => resources[writer]!))).pipe(
+      Context.add(HistoryProbe, {
+        write: (frames, resource = {}) =>
+          Effect.sync(() => {
+            writers.push(frames)
+            resources.push(resource)
+          })
+      })
     )
   })
 )

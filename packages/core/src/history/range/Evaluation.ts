@@ -2,9 +2,9 @@ import * as Effect from "effect/Effect"
 import type { MetricType } from "../../metrics/MetricDefinition.ts"
 import type { HistoryError } from "../HistoryError.ts"
 import type { Block, Grid } from "./Block.ts"
-import { invalid, labelOf, type RangePlan } from "./plan.ts"
+import { invalid, type Known, labelOf, type RangePlan } from "./plan.ts"
 import { histogramQuantile, joined } from "./quantile.ts"
-import { type RangeFunction, rangeLimits, type RangeResult } from "./RangeQuery.ts"
+import { type RangeFunction, rangeLimits, type RangeResult, type RangeSeries } from "./RangeQuery.ts"
 import { longestHold, Means, Samples } from "./Samples.ts"
 import { Extremes, Totals } from "./Totals.ts"
 
@@ -16,9 +16,8 @@ export type Reading = "increase" | "value" | "count" | "sum" | "min" | "max" | "
 
 type Labels = Readonly<Record<string, string>>
 
-interface Group {
+interface Group extends Pick<RangeSeries, "labels" | "resource"> {
   readonly index: number
-  readonly labels: Labels
 }
 
 /** Bucket cells of one group and layout: from `first` on, one per bound and one for +Inf. */
@@ -79,11 +78,11 @@ export class Evaluation {
     this.type = type
   }
 
-  /** The cell of a series; for `buckets` the first of `bounds.length + 1`. */
-  cellOf(reading: Reading, labels: Labels, bounds: ReadonlyArray<number> = []): number {
-    const group = this.groupOf(labels)
+  /** The cell of a series; for `buckets` the first of `bounds.length + 1`. `resource` of the process matters with `groupByResource` alone. */
+  cellOf(reading: Reading, labels: Labels, bounds: ReadonlyArray<number> = [], resource: Known = {}): number {
+    const group = this.groupOf(labels, resource)
     if (reading === "value" && this.plan.function === "avg") {
-      const key = JSON.stringify(entriesOf(labels))
+      const key = JSON.stringify([group.index, entriesOf(labels)])
       let set = this.labelSets.get(key)
       if (set === undefined) this.labelSets.set(key, set = { index: this.labelSets.size, group: group.index })
       return set.index
@@ -119,16 +118,21 @@ export class Evaluation {
     const ordered = [...this.groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group)
     if (k !== undefined) keepGreatest(values, ordered.map(({ index }) => index), points, k)
     const series = ordered
-      .map(({ index, labels }) => ({ labels, values: Array.from(values.subarray(index * points, (index + 1) * points)) }))
+      .map(({ index, ...named }) => ({ ...named, values: Array.from(values.subarray(index * points, (index + 1) * points)) }))
       .filter((one) => one.values.some((value) => value === value))
     return { metric, type: this.type, times: timesOf(this.plan), series }
   }
 
-  private groupOf(labels: Labels): Group {
-    const entries = entriesOf(labels, this.plan.groupBy)
-    const key = JSON.stringify(entries)
+  private groupOf(labels: Labels, resource: Known): Group {
+    const { groupBy, groupByResource } = this.plan
+    const entries = entriesOf(labels, groupBy)
+    const process = groupByResource.map((name) => [name, resource[name] ?? ""] as const)
+    const key = process.length === 0 ? JSON.stringify(entries) : JSON.stringify([entries, process])
     let group = this.groups.get(key)
-    if (group === undefined) this.groups.set(key, group = { index: this.groups.size, labels: Object.fromEntries(entries) })
+    if (group === undefined) {
+      group = { index: this.groups.size, labels: Object.fromEntries(entries), ...(process.length === 0 ? {} : { resource: Object.fromEntries(process) }) }
+      this.groups.set(key, group)
+    }
     return group
   }
 

@@ -1,5 +1,6 @@
 import type * as Duration from "effect/Duration"
 import type { MetricType } from "../../metrics/MetricDefinition.ts"
+import type { ResourceField, ResourceQuery } from "../ResourceQuery.ts"
 
 /**
  * What is computed over the window before each time, and how the series of one group come together:
@@ -33,6 +34,13 @@ export interface RangeQuery {
   readonly groupBy?: ReadonlyArray<string>
   /** Only series that carry all of these: a text is matched exactly. */
   readonly labels?: Readonly<Record<string, string | LabelMatcher>>
+  /** Only what these processes recorded. */
+  readonly resource?: ResourceQuery
+  /**
+   * Processes that agree in these are told apart: `["cluster"]` compares clusters, `["instance"]` processes. Left out or `[]`, all processes come
+   * together. Increases are taken process by process first, so that a restart is no decrease.
+   */
+  readonly groupByResource?: ReadonlyArray<ResourceField>
   /** The times are `start`, `start + step`, … up to and including `end`. Milliseconds since the epoch, or a Date. */
   readonly start: number | Date
   readonly end: number | Date
@@ -49,6 +57,8 @@ export interface RangeQuery {
 export interface RangeSeries {
   /** The labels of `groupBy`, or all of them; absent ones are left out. */
   readonly labels: Readonly<Record<string, string>>
+  /** What `groupByResource` names; `""` where a process has none. Absent without it. */
+  readonly resource?: { readonly [F in ResourceField]?: string }
   /** One per time; `NaN` where there is nothing to tell. */
   readonly values: ReadonlyArray<number>
 }
@@ -66,6 +76,7 @@ export interface RangeResult {
 /** One value of one series. */
 export interface RangePoint {
   readonly labels: Readonly<Record<string, string>>
+  readonly resource?: RangeSeries["resource"]
   readonly time: number
   readonly value: number
 }

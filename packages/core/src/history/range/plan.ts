@@ -2,6 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { HistoryError } from "../HistoryError.ts"
+import { type ResourceField, resourceFields } from "../ResourceQuery.ts"
 import type { MetricsHistoryQuery } from "../MetricsHistory.ts"
 import { type LabelMatcher, type RangeFunction, rangeLimits, type RangeQuery } from "./RangeQuery.ts"
 
@@ -18,6 +19,9 @@ export interface RangePlan {
   readonly function: RangeFunction
   readonly groupBy: ReadonlyArray<string> | undefined
   readonly tests: ReadonlyArray<LabelTest>
+  readonly resource: ReadonlyArray<LabelTest>
+  /** Without one twice. */
+  readonly groupByResource: ReadonlyArray<ResourceField>
   readonly start: number
   readonly step: number
   readonly window: number
@@ -96,6 +100,8 @@ export const plan = (query: RangeQuery, most: number = rangeLimits.points): Effe
       function: query.function,
       groupBy: yield* groupLabels(query.groupBy),
       tests: yield* labelTests(query.labels),
+      resource: yield* resourceTests(query.resource),
+      groupByResource: yield* groupFields(query.groupByResource),
       start,
       step,
       window,
@@ -111,6 +117,7 @@ export interface PointsPlan {
   readonly from: number
   readonly to: number
   readonly labels: Labels
+  readonly resource: ReadonlyArray<LabelTest>
   readonly limit: number
 }
 
@@ -125,7 +132,7 @@ export const pointsPlan = (query: MetricsHistoryQuery): Effect.Effect<PointsPlan
     if (typeof given !== "object" || Array.isArray(given) || Object.values(given as object).some((value) => typeof value !== "string")) {
       return yield* invalid("labels", "must be an object of label names and texts")
     }
-    return { name: query.name, from, to, labels: given as Labels, limit: Math.min(100_000, Math.max(1, Math.trunc(limit))) }
+    return { name: query.name, from, to, labels: given as Labels, resource: yield* resourceTests(query.resource), limit: Math.min(100_000, Math.max(1, Math.trunc(limit))) }
   })
 
 const groupLabels = (given: unknown): Effect.Effect<ReadonlyArray<string> | undefined, HistoryError> => {
@@ -137,6 +144,24 @@ const groupLabels = (given: unknown): Effect.Effect<ReadonlyArray<string> | unde
   return names.length > rangeLimits.groupBy ? invalid("groupBy", `has ${names.length} names: at most ${rangeLimits.groupBy}`) : Effect.succeed(names)
 }
 
+const groupFields = (given: unknown): Effect.Effect<ReadonlyArray<ResourceField>, HistoryError> => {
+  if (given === undefined) return Effect.succeed([])
+  if (!Array.isArray(given)) return invalid("groupByResource", `must be a list of ${resourceFields.join(", ")}`)
+  const strange: unknown = given.find((name) => !resourceFields.includes(name))
+  if (strange !== undefined) return invalid("groupByResource", `has ${shown(strange)}: use ${resourceFields.join(", ")}`)
+  return Effect.succeed(resourceFields.filter((name) => given.includes(name)))
+}
+
+/** A `ResourceQuery`, checked: the tests are put to what `ServiceResource` has. */
+export const resourceTests = (given: unknown): Effect.Effect<ReadonlyArray<LabelTest>, HistoryError> => {
+  if (given === undefined) return Effect.succeed([])
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return invalid("resource", `must be an object with some of ${resourceFields.join(", ")}`)
+  const named = Object.entries(given).filter(([, matcher]) => matcher !== undefined)
+  const strange = named.find(([name]) => !(resourceFields as ReadonlyArray<string>).includes(name))
+  if (strange !== undefined) return invalid(`resource.${strange[0].slice(0, 60)}`, `is not known: use ${resourceFields.join(", ")}`)
+  return Effect.forEach(named, ([name, matcher]) => labelTest(name, matcher, "resource"))
+}
+
 const labelTests = (given: unknown): Effect.Effect<ReadonlyArray<LabelTest>, HistoryError> => {
   if (given === undefined) return Effect.succeed([])
   if (typeof given !== "object" || given === null || Array.isArray(given)) return invalid("labels", "must be an object of label names and values")
@@ -145,8 +170,8 @@ const labelTests = (given: unknown): Effect.Effect<ReadonlyArray<LabelTest>, His
   return Effect.forEach(names, (label) => labelTest(label, (given as Readonly<Record<string, unknown>>)[label]))
 }
 
-const labelTest = (label: string, matcher: unknown): Effect.Effect<LabelTest, HistoryError> => {
-  const field = `labels.${label.slice(0, 60)}`
+const labelTest = (label: string, matcher: unknown, of = "labels"): Effect.Effect<LabelTest, HistoryError> => {
+  const field = `${of}.${label.slice(0, 60)}`
   if (typeof matcher === "string") return Effect.succeed({ label, op: "eq", value: matcher })
   const entries = typeof matcher === "object" && matcher !== null ? Object.entries(matcher as LabelMatcher) : []
   const [op, value] = entries[0] ?? []
@@ -165,10 +190,13 @@ const labelTest = (label: string, matcher: unknown): Effect.Effect<LabelTest, Hi
   }
 }
 
-/** The value of a label, `""` when it is absent; what objects inherit is no label. */
-export const labelOf = (labels: Labels, name: string): string => (Object.hasOwn(labels, name) ? labels[name]! : "")
+/** What is known of a process, as far as it is. */
+export type Known = { readonly [F in ResourceField]?: string }
 
-export const passes = (labels: Labels, tests: ReadonlyArray<LabelTest>): boolean =>
+/** The value of a label, `""` when it is absent; what objects inherit is no label. */
+export const labelOf = (labels: Labels | Known, name: string): string => (Object.hasOwn(labels, name) ? (labels as Labels)[name]! : "")
+
+export const passes = (labels: Labels | Known, tests: ReadonlyArray<LabelTest>): boolean =>
   tests.every((test) => {
     const value = labelOf(labels, test.label)
     switch (test.op) {

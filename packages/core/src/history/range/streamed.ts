@@ -25,5 +25,5 @@ export const streamed = (
 
 const pointsOf = ({ series, times }: RangeResult): ReadonlyArray<RangePoint> =>
   times.flatMap((time, i) =>
-    series.flatMap(({ labels, values }) => (Number.isNaN(values[i]!) ? [] : [{ labels, time, value: values[i]! }]))
+    series.flatMap(({ values, ...named }) => (Number.isNaN(values[i]!) ? [] : [{ ...named, time, value: values[i]! }]))
   )

@@ -1,10 +1,11 @@
 import * as Effect from "effect/Effect"
 import type { ErrorGroup, ErrorHistory, StoredError } from "../../history/ErrorHistory.ts"
 import * as Questions from "../../history/ErrorQuestions.ts"
+import { type Known, passes as isOf } from "../../history/range/plan.ts"
 
 /** Answers from the errors at hand, one after the other: slow, and plainly right. */
-export const make = (errors: () => ReadonlyArray<StoredError>): ErrorHistory["Service"] => {
-  const found = (filter: Questions.ErrorFilter) => errors().filter((error) => passes(filter, error)).toSorted(youngestFirst)
+export const make = (errors: () => ReadonlyArray<StoredError>, resource: Known = {}): ErrorHistory["Service"] => {
+  const found = (filter: Questions.ErrorFilter) => (isOf(resource, filter.resource) ? errors() : []).filter((error) => passes(filter, error)).toSorted(youngestFirst)
   return {
     getError: (id) => Effect.map(Questions.errorId(id), (errorId) => errors().find((error) => error.errorId === errorId)),
     searchErrors: (query) =>

@@ -10,15 +10,17 @@ import { labelsOf } from "../Memory.ts"
 /** The frames of one process, in the order in which they were taken. */
 type Writer = ReadonlyArray<MetricFrame>
 
-/** Answers from the frames at hand. */
-export const make = (writers: () => ReadonlyArray<Writer>): MetricsHistory["Service"] => {
+type Known = MetricRange.Known
+
+/** Answers from the frames at hand; `resourceOf` tells what is known of the process at a place of `writers`. */
+export const make = (writers: () => ReadonlyArray<Writer>, resourceOf: (writer: number) => Known = () => ({})): MetricsHistory["Service"] => {
   const queryRange = (query: RangeQuery): Effect.Effect<RangeResult, HistoryError> =>
-    Effect.flatMap(MetricRange.plan(query), (plan) => evaluate(plan, writers()))
+    Effect.flatMap(MetricRange.plan(query), (plan) => evaluate(plan, writers(), resourceOf))
   return {
     getMetricsHistory: (query) =>
-      Effect.map(MetricRange.pointsPlan(query), ({ from, labels, limit, name, to }) => {
+      Effect.map(MetricRange.pointsPlan(query), ({ from, labels, limit, name, resource, to }) => {
         const points: Array<MetricPoint> = []
-        for (const frame of writers().flat()) {
+        for (const frame of writers().filter((_, i) => MetricRange.passes(resourceOf(i), resource)).flat()) {
           if (frame.endTime < from || frame.endTime >= to) continue
           for (const point of pointsOf(frame, name)) {
             if (Object.keys(labels).every((key) => Object.hasOwn(point.labels, key) && point.labels[key] === labels[key])) points.push(point)
@@ -31,21 +33,21 @@ export const make = (writers: () => ReadonlyArray<Writer>): MetricsHistory["Serv
   }
 }
 
-const evaluate = (plan: MetricRange.RangePlan, writers: ReadonlyArray<Writer>): Effect.Effect<RangeResult, HistoryError> =>
+const evaluate = (plan: MetricRange.RangePlan, writers: ReadonlyArray<Writer>, resourceOf: (writer: number) => Known): Effect.Effect<RangeResult, HistoryError> =>
   Effect.gen(function*() {
-    const named = writers.map((frames) => {
+    const named = writers.map((frames, writer) => {
       const positions = positionsOf(frames)
       const last = [...Map.groupBy(frames, ({ generation }) => generation).values()].map((own) => own.at(-1)!)
       const all = new Map(last.flatMap(seriesOf).map((one) => [keyOf(one), one]))
-      return { frames, positions, all: [...all.values()].filter(({ definition }) => definition.name === plan.metric) }
+      return { frames, positions, resource: resourceOf(writer), all: [...all.values()].filter(({ definition }) => definition.name === plan.metric) }
     })
     const type = named.flatMap(({ all }) => all).at(-1)?.definition.type
     if (type === undefined) return MetricRange.nothing(plan)
     const readings = yield* MetricRange.readingsOf(plan, type)
     const evaluation = new MetricRange.Evaluation(plan, type)
-    const chosen = named.map(({ all, ...of }) => {
+    const chosen = named.filter(({ resource }) => MetricRange.passes(resource, plan.resource)).map(({ all, ...of }) => {
       const series = all.filter((one) => one.definition.type === type && MetricRange.passes(labelsOf(one), plan.tests))
-      return { ...of, series, cells: series.map((one) => evaluation.cellOf(readings[0]!, labelsOf(one), one.definition.buckets)) }
+      return { ...of, series, cells: series.map((one) => evaluation.cellOf(readings[0]!, labelsOf(one), one.definition.buckets, of.resource)) }
     })
     yield* evaluation.check
     for (const { cells, frames, positions, series } of chosen) {

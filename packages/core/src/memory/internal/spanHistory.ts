@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Deleted, Dependency, OperationSummary, StoredSpan, TraceHistory, TraceSummary } from "../../history/TraceHistory.ts"
 import * as Figures from "../../history/TraceFigures.ts"
+import { passes as isOf } from "../../history/range/plan.ts"
 import * as Questions from "../../history/TraceQuestions.ts"
 import type { ServiceResource } from "../../hub/Telemetry.ts"
 
@@ -14,7 +15,7 @@ export interface SpanMemory {
 
 /** Answers from the spans at hand, one after the other: slow, and plainly right. */
 export const make = (memory: SpanMemory): TraceHistory["Service"] => {
-  const passing = (filter: Questions.Filter) => memory.spans().filter(passes(filter))
+  const passing = (filter: Questions.Filter) => memory.spans().filter(passes(filter, memory.resource))
   const searchTraces: TraceHistory["Service"]["searchTraces"] = (query = {}) =>
     Effect.map(Questions.search(query), ({ after, filter, limit, order }) => {
       const oldest = order === "oldest"
@@ -107,7 +108,7 @@ export const make = (memory: SpanMemory): TraceHistory["Service"] => {
     whatDiffers: (query) =>
       Effect.map(Questions.differs(query), ({ among, ignore, limit, selection }) => {
         const all = passing(among)
-        const chosen = new Set(all.filter(passes(selection)))
+        const chosen = new Set(all.filter(passes(selection, memory.resource)))
         const population = { selected: 0, rest: 0, selectedWeight: 0, restWeight: 0 }
         const carried = new Map<string, { -readonly [K in keyof Figures.Carried]: Figures.Carried[K] }>()
         for (const span of all) {
@@ -156,10 +157,11 @@ const doomed = (memory: SpanMemory, deletion: Questions.Deletion): (span: Stored
   }
 }
 
-const passes = (filter: Questions.Filter) => (span: StoredSpan): boolean => {
+const passes = (filter: Questions.Filter, resource: ServiceResource) => (span: StoredSpan): boolean => {
   const duration = span.endTime - span.startTime
   return span.startTime >= filter.from && span.startTime < filter.to &&
     (filter.serviceName === undefined || span.serviceName === filter.serviceName) &&
+    isOf(resource, filter.resource) &&
     (filter.operation === undefined || span.name === filter.operation) &&
     (filter.kind === undefined || span.kind === filter.kind) &&
     (filter.failed === undefined || (span.status === "error") === filter.failed) &&
