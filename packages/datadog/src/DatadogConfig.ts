@@ -19,7 +19,7 @@ export interface DatadogOptions {
   readonly dogstatsd?: string | false
   /** Where traces go: `http://host:8126`, `https:`, or `unix:///path`. `false` sends none. Default `http://` to `host`, port 8126. */
   readonly traces?: string | false
-  /** Unified service tags. Defaults: service, env and version of the settings. */
+  /** Unified service tags. Defaults: service, env and version of the settings; a cluster of the settings is the tag `kube_cluster_name`. */
   readonly service?: string
   readonly env?: string
   readonly version?: string
@@ -139,8 +139,8 @@ export const resolve = (options: DatadogOptions, resource: ServiceResource): Eff
     const externalData = text("externalData", options.externalData).replaceAll("|", "")
     const { cardinality } = options
     if (cardinality !== undefined && !cardinalities.includes(cardinality)) wrong("cardinality", `is ${shown(cardinality)}: use ${cardinalities.join(", ")}`)
-    const given = options.containerId === false || entityId !== "" ? "" : options.containerId ?? detect() ?? ""
-    const containerId = text("containerId", given)
+    const container = options.containerId === false || entityId !== "" ? "" : options.containerId ?? detect() ?? ""
+    const containerId = text("containerId", container)
     if (/[|,\s]/.test(containerId)) wrong("containerId", "has a comma, a blank or a bar: give the id alone")
     const prefix = text("prefix", options.prefix)
     const { distributions = "values" } = options
@@ -150,7 +150,8 @@ export const resolve = (options: DatadogOptions, resource: ServiceResource): Eff
     if (options.tags !== undefined && (typeof options.tags !== "object" || options.tags === null || Array.isArray(options.tags))) {
       wrong("tags", "is no record: write { team: \"shop\" }")
     }
-    const tags = isRecord(options.tags) ? Object.entries(options.tags).map(([key, value]) => [key, String(value)] as const) : []
+    const given = isRecord(options.tags) ? options.tags : {}
+    const tags = Object.entries({ ...(resource.cluster === "" ? {} : { kube_cluster_name: resource.cluster }), ...given }).map(([key, value]) => [key, String(value)] as const)
     if (tags.length > 200) wrong("tags", `has ${tags.length} tags: use at most 200`)
     const given8125 = options.dogstatsd ?? (isHost(host) ? `udp://${authority}:8125` : undefined)
     const given8126 = options.traces ?? (isHost(host) ? `http://${authority}:8126` : undefined)
@@ -166,7 +167,8 @@ export const resolve = (options: DatadogOptions, resource: ServiceResource): Eff
       service,
       env,
       version,
-      spanTags: tags,
+      // Not on metrics: there it would make every process a custom metric of its own.
+      spanTags: [...(Object.hasOwn(given, "service.instance.id") ? [] : [["service.instance.id", resource.instance] as const]), ...tags],
       metricTags: tagsOf([
         ...tags,
         ...([["dd.internal.entity_id", entityId], ["env", env], ["service", service], ["version", version]] as const).filter(([, value]) => value !== "")

@@ -73,7 +73,7 @@ const json = (text: string): unknown => {
 }
 
 /** What stands beside the attributes of a span. */
-const beside = /^(_dd\.|_sample_rate$|_sampling_priority|otel\.dropped_|span\.kind$|env$|version$|language$|process_id$|w3c\.tracestate$|error\.(message|stack)$)/
+const beside = /^(_dd\.|_sample_rate$|_sampling_priority|otel\.dropped_|span\.kind$|env$|version$|language$|process_id$|service\.instance\.id$|w3c\.tracestate$|error\.(message|stack)$)/
 
 /** A span of the agent read back, as far as it can be. */
 const toSpanData = (span: AgentSpan, upper: string): SpanData => {

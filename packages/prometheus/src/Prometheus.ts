@@ -23,6 +23,11 @@ export interface PrometheusOptions {
    * `--enable-feature=created-timestamp-zero-ingestion`; others keep one more series for each. Default `false`.
    */
   readonly createdTimestamps?: boolean
+  /**
+   * Begins the page with `target_info`: service, version, instance, environment and cluster as labels of one series, to be joined with the others
+   * (`metric * on (instance, job) group_left (k8s_cluster_name) target_info`). `false` leaves it out. Default `true`.
+   */
+  readonly targetInfo?: boolean
 }
 
 /** The page of the hub's metrics; `layer` brings the hub along. */
@@ -37,7 +42,8 @@ export const layerBackend = (options: PrometheusOptions = {}): Layer.Layer<Expos
         // The process metrics come last and give way in silence: the program's registry may well have the same ones.
         registries: [options.registry, ofProcess].filter((registry) => registry !== undefined),
         silent: ofProcess === undefined ? [] : [ofProcess],
-        createdTimestamps: options.createdTimestamps === true
+        createdTimestamps: options.createdTimestamps === true,
+        targetInfo: options.targetInfo !== false
       })
       /** What the program's registry shows of its own instead of ours. */
       const hidden = new Set<string>()

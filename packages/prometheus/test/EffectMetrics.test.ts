@@ -32,5 +32,5 @@ describe("Effect's own metrics", () => {
         "size_count 1"
       ])
       assert.strictEqual(parseText(body).samples.length > 0, true)
-    }).pipe(Effect.provide(Prometheus.layer()), Effect.provideService(Metric.MetricRegistry, new Map())))
+    }).pipe(Effect.provide(Prometheus.layer({ targetInfo: false })), Effect.provideService(Metric.MetricRegistry, new Map())))
 })

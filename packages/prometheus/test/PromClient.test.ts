@@ -99,7 +99,7 @@ describe("the program's registry on our page", () => {
         assert.deepStrictEqual(theirs.map(({ labels, name, value }) => [name, { ...labels }, value]), [["fine", { ok: "3" }, 3]])
       }
       assert.match((yield* reason)!, /^[ -~]*a b, c \[2J.*__.*fine[ -~]*$/)
-    }).pipe(Effect.provide(Prometheus.layer({ registry })))
+    }).pipe(Effect.provide(Prometheus.layer({ registry, targetInfo: false })))
   })
 
   it.effect("brings the process metrics", () =>

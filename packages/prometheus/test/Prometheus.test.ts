@@ -92,7 +92,7 @@ describe("the page", () => {
                 assert.deepStrictEqual(differences(expected, new Map(ours.map((sample) => [sampleKey(sample.name, sample.labels), sample.value]))), [])
               }
               assert.isFalse(text.types.has("evil"))
-            }).pipe(Effect.provide(Prometheus.layer()), Effect.scoped)
+            }).pipe(Effect.provide(Prometheus.layer({ targetInfo: false })), Effect.scoped)
           )),
         { numRuns: 200 }
       )

@@ -51,7 +51,7 @@ describe("over HTTP", () => {
   ) =>
     HttpRouter.serve(route, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provideMerge(NodeHttpServer.layerTest),
-      Layer.provideMerge(Prometheus.layer()),
+      Layer.provideMerge(Prometheus.layer({ targetInfo: false })),
       Layer.provide(config)
     )
 

@@ -52,6 +52,8 @@ export interface SentryConfig {
   readonly release: string
   readonly serverName: string
   readonly service: string
+  /** `""` for none. */
+  readonly cluster: string
   readonly tags: Readonly<Record<string, string>>
   readonly traces: "spans" | "transactions" | false
   readonly spans: SpanSelection | undefined
@@ -98,6 +100,7 @@ export const resolve = (
       release: text("release", options.release ?? resource.version, 200),
       serverName: text("serverName", options.serverName ?? resource.instance, 255),
       service: resource.service,
+      cluster: resource.cluster,
       tags,
       traces,
       spans: options.spans,

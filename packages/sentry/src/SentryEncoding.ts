@@ -39,7 +39,7 @@ const seconds = (nanos: bigint): number => Number(nanos / 1_000n) / 1e6
 
 const levels = { trace: "debug", debug: "debug", info: "info", warn: "warning", error: "error", fatal: "fatal" } as const
 
-type About = Pick<SentryConfig, "environment" | "release" | "serverName" | "service" | "tags" | "maxBreadcrumbs">
+type About = Pick<SentryConfig, "environment" | "release" | "serverName" | "service" | "cluster" | "tags" | "maxBreadcrumbs">
 
 /**
  * An error as an event. Its id is the error id, which is a tag too, so that it is found by searching. The chain of causes comes before
@@ -58,6 +58,7 @@ export const eventOf = (error: ErrorData, config: About): SentryEvent => ({
     error_class: error.errorClass,
     error_kind: error.kind,
     service: config.service,
+    cluster: config.cluster === "" ? undefined : config.cluster,
     module: error.module,
     tenant_id: error.tenantId,
     request_id: error.requestId
@@ -140,6 +141,7 @@ export const spanOf = (span: SpanData, config: About) => ({
     "sentry.environment": typed(config.environment),
     "sentry.trace_lifecycle": typed("stream"),
     "service.name": typed(config.service),
+    ...clusterOf(config),
     "server.address": typed(span.attributes.get("server.address") ?? config.serverName),
     ...asides(span, typed),
     ...(span.statusMessage === undefined ? {} : { "sentry.status.message": typed(span.statusMessage) })
@@ -216,7 +218,7 @@ const transactionOf = (root: SpanData, spans: ReadonlyArray<SpanData>, config: A
   timestamp: seconds(root.endTime),
   contexts: { trace: { ...partOf(root), ...(root.weight > 1 ? { client_sample_rate: 1 / root.weight } : {}) }, runtime: { name: "node" } },
   spans: spans.map((span) => ({ ...partOf(span), description: textOf(span.name), start_timestamp: seconds(span.startTime), timestamp: seconds(span.endTime) })),
-  tags: tagsOf({ ...config.tags, service: config.service }),
+  tags: tagsOf({ ...config.tags, service: config.service, cluster: config.cluster === "" ? undefined : config.cluster }),
   environment: config.environment,
   release: config.release,
   server_name: config.serverName,
@@ -264,12 +266,15 @@ export const logOf = (log: LogData, config: About) => ({
     "sentry.environment": typed(config.environment),
     "server.address": typed(config.serverName),
     "service.name": typed(config.service),
+    ...clusterOf(config),
     ...Object.fromEntries(
       ([["sentry.trace.parent_span_id", log.spanId], ["request_id", log.requestId], ["error_id", log.errorId], ["user.id", log.userId], ["tenant_id", log.tenantId], ["module", log.module], ["exception.stacktrace", log.cause]] as const)
         .flatMap(([key, value]) => value === undefined ? [] : [[key, typed(value)]])
     )
   }
 })
+
+const clusterOf = ({ cluster }: Pick<SentryConfig, "cluster">) => (cluster === "" ? {} : { "k8s.cluster.name": typed(cluster) })
 
 // ----------------------------------------------------------------------------------------------------------------------- envelopes
 

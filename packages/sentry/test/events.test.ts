@@ -7,7 +7,7 @@ import { envelopeOf, eventItem, eventOf, fitting } from "../src/SentryEncoding.t
 import { parseEnvelope } from "./support/receiver.ts"
 import { receiver } from "./support/scoped.ts"
 
-const about = { environment: "prod", release: "shop@1", serverName: "i-1", service: "shop", tags: { team: "a" }, maxBreadcrumbs: 100 }
+const about = { environment: "prod", release: "shop@1", serverName: "i-1", service: "shop", cluster: "", tags: { team: "a" }, maxBreadcrumbs: 100 }
 
 const error: ErrorData = {
   errorId: "0123456789abcdef0123456789abcdef", time: 1_795_576_969_807_000_000n, kind: "failure", errorClass: "system", level: "error", errorType: "PaymentFailed",

@@ -44,7 +44,7 @@ export interface LogsOptions {
 }
 
 /**
- * Log lines with `trace_id`, `span_id`, `trace_flags`, `request_id`, `error_id`, `service`, `env`, `module`, `tenant_id`, `user_id` and
+ * Log lines with `trace_id`, `span_id`, `trace_flags`, `request_id`, `error_id`, `service`, `env`, `cluster`, `instance`, `module`, `tenant_id`, `user_id` and
  * `trace_url`, in any format, without secrets and without characters that a terminal obeys.
  *
  * The program logs as ever, with `Effect.log`. Loggers given outside of the composition are kept and get the fields as annotations;

@@ -50,11 +50,11 @@ describe("log lines", () => {
       const { spanId, traceId } = spans[0]!
       assert.deepStrictEqual(line, {
         timestamp: line!["timestamp"], level: "WARN", message: "stock is low {\"left\":3}",
-        trace_id: traceId, span_id: spanId, trace_flags: "01", request_id: "r-1", service: "shop", env: "prod", module: "billing", tenant_id: "acme",
+        trace_id: traceId, span_id: spanId, trace_flags: "01", request_id: "r-1", service: "shop", env: "prod", instance: line!["instance"], module: "billing", tenant_id: "acme",
         user_id: "ada", trace_url: `https://obs.example.com/t/${traceId}?s=${spanId}`, item: "apple", spans: { check: 0 }
       })
       assert.match(line!["timestamp"], /^1970-01-01T00:00:00\.\d{3}Z$/)
-      assert.deepStrictEqual(Object.keys(outside!), ["timestamp", "level", "message", "service", "env"])
+      assert.deepStrictEqual(Object.keys(outside!), ["timestamp", "level", "message", "service", "env", "instance"])
       assert.deepStrictEqual(spans[0]!.events.map((event) => event.name), ["stock is low {\"left\":3}"])
     }))
 
@@ -194,8 +194,8 @@ describe("log lines", () => {
         return log
       }))
       answer.info("outside")
-      assert.deepStrictEqual(Object.keys(lines[0]!), ["level", "trace_id", "span_id", "trace_flags", "request_id", "service", "env", "module", "tenant_id", "user_id", "trace_url", "msg"])
-      assert.deepStrictEqual(lines[1], { level: 30, service: "shop", env: "prod", msg: "outside" })
+      assert.deepStrictEqual(Object.keys(lines[0]!), ["level", "trace_id", "span_id", "trace_flags", "request_id", "service", "env", "instance", "module", "tenant_id", "user_id", "trace_url", "msg"])
+      assert.deepStrictEqual(lines[1], { level: 30, service: "shop", env: "prod", instance: lines[1]!["instance"], msg: "outside" })
     }))
 })
 

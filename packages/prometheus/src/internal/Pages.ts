@@ -1,4 +1,4 @@
-import type { MetricFamily, Telemetry } from "@effect-observability/core"
+import type { MetricFamily, ServiceResource, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Registry } from "prom-client"
@@ -7,7 +7,7 @@ import { collect, namesOf, registryPieces } from "../RegistryPage.ts"
 import { paced } from "./paced.ts"
 import { PageFamilies } from "./PageFamilies.ts"
 import { printable } from "./printable.ts"
-import type { Format } from "./text.ts"
+import { escapeLabel, type Format } from "./text.ts"
 
 export interface PagesOptions {
   /** Every metric to show, asked anew for each page; by default those of the hub's store. */
@@ -17,6 +17,8 @@ export interface PagesOptions {
   /** Those of them that give way in silence where a name is taken. */
   readonly silent?: ReadonlyArray<Registry>
   readonly createdTimestamps?: boolean
+  /** Begins with who is scraped. */
+  readonly targetInfo?: boolean
 }
 
 /** Pages of a hub's metrics and of prom-client registries, by the settings in force when each is made. */
@@ -72,7 +74,8 @@ export class Pages {
       this.failures = failed
       return format === "openMetrics" ? Stream.succeed("# EOF\n") : Stream.empty
     })
-    return [...theirs, last].reduce((all, part) => Stream.concat(all, part), paced(encoding.pieces(families, page)))
+    const first = this.options.targetInfo === true ? Stream.succeed(targetInfo(this.telemetry.resource, page)) : Stream.empty
+    return [paced(encoding.pieces(families, page)), ...theirs, last].reduce((all, part) => Stream.concat(all, part), first)
   }
 
   /** In words what is wrong with the pages, if anything; `hidden` are names that are missing elsewhere. */
@@ -85,6 +88,19 @@ export class Pages {
     }
     return parts.length === 0 ? undefined : parts.join("; ")
   }
+}
+
+/**
+ * `target_info` (OpenTelemetry, "Prometheus and OpenMetrics compatibility", resource attributes): a series of value 1 that carries what is known of
+ * the process, to be joined with its other series by `instance` and `job`.
+ */
+const targetInfo = ({ cluster, env, instance, service, version }: ServiceResource, page: PageFamilies): string => {
+  const open = page.begin({ name: "target_info", type: "gauge", help: "Who is scraped", unit: "" })
+  if (open === undefined) return ""
+  const labels = Object.entries({
+    service_name: service, service_version: version, service_instance_id: instance, deployment_environment_name: env, k8s_cluster_name: cluster
+  }).filter(([, value]) => value !== "")
+  return `${open.head}target_info{${labels.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(",")}} 1\n`
 }
 
 const shorten = (names: ReadonlyArray<string>): string => {

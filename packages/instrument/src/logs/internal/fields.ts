@@ -21,6 +21,8 @@ export const fieldsOf = (line: LogData, resource: ServiceResource, traceUrl: str
   if (line.errorId !== undefined) fields["error_id"] = line.errorId
   fields["service"] = resource.service
   fields["env"] = resource.env
+  if (resource.cluster !== "") fields["cluster"] = resource.cluster
+  fields["instance"] = resource.instance
   const part = line.module ?? module
   if (part !== undefined) fields["module"] = part
   if (line.tenantId !== undefined) fields["tenant_id"] = line.tenantId

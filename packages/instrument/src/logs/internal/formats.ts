@@ -29,7 +29,7 @@ export const logfmt: Format = (line, fields) => {
 /** For people at a terminal: the time of day, the message, what belongs to it, and a cause below it. */
 export const pretty = (colors: boolean): Format => (line, fields) => {
   const paint = (code: string, text: string) => colors ? `\u001b[${code}m${text}\u001b[0m` : text
-  const { env: _, service: __, trace_flags: ___, span_id: ____, ...rest } = fields
+  const { cluster: _, env: __, instance: ___, service: ____, span_id: _____, trace_flags: ______, ...rest } = fields
   const pairs = [...Object.entries(rest), ...[...line.attributes].filter(([key]) => !(key in fields))]
     .map(([key, value]) => ` ${paint("2", `${escape(key)}=`)}${paint("2", escape(shown(value)))}`).join("")
   const spans = line.logSpans.map(({ millis, name }) => ` ${paint("2", `${escape(name)}=${millis}ms`)}`).join("")
