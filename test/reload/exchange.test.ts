@@ -12,6 +12,7 @@ import { countOf, listenUnixDatagram, socketPath } from "../../packages/datadog/
 import { collector } from "../../packages/opentelemetry/test/support/collector.ts"
 import { ask, targetOf } from "../../packages/postgres/test/support/database.ts"
 import { parseText } from "../../packages/prometheus/test/support/parseText.ts"
+import { startReceiver } from "../../packages/sentry/test/support/receiver.ts"
 import type { Answer, Order } from "./program.ts"
 
 /** More rounds, for an hour in which nobody waits: `ROUNDS=1000 npx vitest run test/reload`. */
@@ -93,8 +94,8 @@ const bodyRows = (body: Buffer): ReadonlyArray<Readonly<Record<string, unknown>>
   return rows
 }
 
-const timesOf = (names: ReadonlyArray<string>): { readonly distinct: number; readonly all: number } => {
-  const jobs = names.filter((name) => name.startsWith("job "))
+const timesOf = (names: ReadonlyArray<string>, prefix = "job "): { readonly distinct: number; readonly all: number } => {
+  const jobs = names.filter((name) => name.startsWith(prefix))
   return { distinct: new Set(jobs).size, all: jobs.length }
 }
 
@@ -115,6 +116,7 @@ describe(`${rounds} exchanges of real backends while the program records`, () =>
         const { path, remove } = socketPath()
         return Effect.acquireRelease(Effect.sync(() => listenUnixDatagram(path)), (receiver) => Effect.promise(() => receiver.close().finally(remove)))
       })
+      const sentry = yield* Effect.acquireRelease(Effect.promise(() => startReceiver()), (receiver) => Effect.promise(() => receiver.stop()))
       const scraper = new Scraper()
       yield* Effect.addFinalizer(() => Effect.promise(() => scraper.stop()))
 
@@ -130,12 +132,14 @@ describe(`${rounds} exchanges of real backends while the program records`, () =>
         collectors: [collectors[0].url, collectors[1].url],
         clickhouse: clickhouse.url,
         agent: agent.url,
+        sentry: sentry.dsn,
         statsd: [statsd[0]!.address, statsd[1]!.address]
       }, scraper)
       watch.interruptUnsafe()
       yield* Effect.sleep(200)
 
-      const { books, imbalances, jobs, spans, stored } = answer
+      const { books, errors, imbalances, jobs, logs, spans, stored } = answer
+      const once = (count: number) => ({ distinct: count, all: count })
       assert.deepStrictEqual([imbalances, answer.failures, answer.version], [[], 0, rounds + 2])
       assert.isAbove(spans, rounds * 3)
       assert.isAbove(stored.spans, 0)
@@ -144,25 +148,38 @@ describe(`${rounds} exchanges of real backends while the program records`, () =>
       // OpenTelemetry, over HTTP, to two receivers in turn.
       assert.deepStrictEqual(collectors.flatMap(({ problems }) => problems), [])
       assert.isTrue(collectors.every((one) => one.spans().length > 0))
-      assert.deepStrictEqual(timesOf(collectors.flatMap((one) => one.spans().map(({ name }) => name))), { distinct: spans, all: spans })
+      assert.deepStrictEqual(timesOf(collectors.flatMap((one) => one.spans().map(({ name }) => name))), once(spans))
       const points = collectors.flatMap((one) => one.metrics()).filter(({ name }) => name === "jobs_total").flatMap(({ sum }) => sum.dataPoints)
       assert.strictEqual(points.reduce((sum, { asDouble, asInt }) => sum + Number(asInt ?? asDouble), 0), jobs)
+      const bodies = collectors.flatMap((one) => one.logs())
+      assert.deepStrictEqual(timesOf(bodies.map(({ body }) => String(body?.stringValue)), "line "), once(logs))
+      assert.deepStrictEqual(timesOf(bodies.map(({ attributes }) => String(attributes?.find(({ key }: { readonly key: string }) => key === "exception.message")?.value.stringValue)), "error "), once(errors))
 
       // PostgreSQL: two accounts in turn, off now and then.
       const [inDatabase] = yield* ask(target, "select count(*)::int as n, count(distinct name)::int as names from observability.observability_spans where name like 'job %'")
       assert.deepStrictEqual({ ...inDatabase }, { n: stored.spans, names: stored.spans })
       const [total] = yield* ask(target, "select sum(value)::int as total from observability.observability_metrics where name = 'jobs_total'")
       assert.strictEqual(total!["total"], stored.jobs)
+      const [failed] = yield* ask(target, "select count(distinct error_id)::int as ids, coalesce(sum(count), 0)::int as n from observability.observability_errors")
+      assert.deepStrictEqual({ ...failed }, { ids: stored.errors, n: stored.errors })
 
       // ClickHouse's wire, as far as it goes.
-      assert.deepStrictEqual(timesOf(clickhouse.stored("otel_traces").flatMap(({ body }) => bodyRows(body).map((row) => String(row["SpanName"])))), { distinct: spans, all: spans })
+      assert.deepStrictEqual(timesOf(clickhouse.stored("otel_traces").flatMap(({ body }) => bodyRows(body).map((row) => String(row["SpanName"])))), once(spans))
       const sums = clickhouse.stored("otel_metrics_sum").flatMap(({ body }) => bodyRows(body)).filter((row) => row["MetricName"] === "jobs_total")
       assert.strictEqual(sums.reduce((sum, row) => sum + Number(row["Value"]), 0), jobs)
       assert.strictEqual(new Set(clickhouse.requests().map(({ authorization }) => authorization)).size, 3)
+      const records = clickhouse.stored("otel_logs").flatMap(({ body }) => bodyRows(body))
+      assert.deepStrictEqual(timesOf(records.map((row) => String(row["Body"])), "line "), once(logs))
+      assert.strictEqual(records.length, logs + errors)
+
+      // Sentry's envelopes.
+      assert.deepStrictEqual(timesOf(sentry.items("span").flatMap(({ items }) => items.map(({ name }: { readonly name: string }) => name))), once(spans))
+      assert.deepStrictEqual(timesOf(sentry.items("event").map(({ exception }) => exception.values.at(-1).value), "error "), once(errors))
+      assert.deepStrictEqual(timesOf(sentry.items("log").flatMap(({ items }) => items.map(({ body }: { readonly body: string }) => body)), "line "), once(logs))
 
       // Datadog's agent: its trace API, and DogStatsD on two sockets in turn.
       assert.deepStrictEqual(agent.failures, [])
-      assert.deepStrictEqual(timesOf(agent.spans().map(({ resource }) => resource)), { distinct: spans, all: spans })
+      assert.deepStrictEqual(timesOf(agent.spans().map(({ resource }) => resource)), once(spans))
       const samples = statsd.flatMap((one) => one.samples())
       assert.strictEqual(samples.filter(({ name }) => name === "jobs_total").reduce((sum, { values }) => sum + Number(values[0]), 0), jobs)
       assert.strictEqual(samples.filter(({ name }) => name === "job_seconds").reduce((sum, one) => sum + countOf(one), 0), jobs)
@@ -172,7 +189,7 @@ describe(`${rounds} exchanges of real backends while the program records`, () =>
         assert.deepStrictEqual([name, rejected, dropped, unconfirmed, offered], [name, {}, {}, 0, exported])
         assert.strictEqual(accepted, exported, name)
       }
-      for (const backend of ["opentelemetry", "clickhouse", "datadog"]) assert.strictEqual(books[`${backend} spans`]!.exported, spans, backend)
+      for (const backend of ["opentelemetry", "clickhouse", "datadog", "sentry"]) assert.strictEqual(books[`${backend} spans`]!.exported, spans, backend)
       assert.strictEqual(books["postgres spans"]!.exported, stored.spans)
 
       // The page.

@@ -1,7 +1,8 @@
 import { ConfigProvider, Effect, Fiber, Metric, Option } from "effect"
 import {
-  Diagnostics, Exposition, type Ledger, MetricDefinition, MetricsRecorder, Observability, ObservabilityConfig, type ObservabilityInput, Telemetry
+  Diagnostics, type ErrorData, Exposition, type Ledger, type LogData, MetricDefinition, MetricsRecorder, Observability, ObservabilityConfig, type ObservabilityInput, Telemetry
 } from "effect-observability"
+import { randomUUID } from "node:crypto"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 
@@ -15,6 +16,8 @@ export interface Order {
   readonly clickhouse: string
   readonly agent: string
   readonly statsd: readonly [string, string]
+  /** A DSN. */
+  readonly sentry: string
 }
 
 export interface Held {
@@ -27,8 +30,10 @@ export interface Held {
 export interface Answer {
   readonly spans: number
   readonly jobs: number
+  readonly errors: number
+  readonly logs: number
   /** What PostgreSQL is to have: it is off in some rounds. */
-  readonly stored: { readonly spans: number; readonly jobs: number }
+  readonly stored: { readonly spans: number; readonly jobs: number; readonly errors: number }
   readonly books: Readonly<Record<string, Ledger.LedgerSnapshot>>
   readonly imbalances: ReadonlyArray<string>
   readonly failures: number
@@ -58,10 +63,19 @@ const settings = (order: Order, round: number): ObservabilityInput => ({
     metrics: true, temporality: "delta"
   },
   clickhouse: {
-    enabled: true, connection: order.clickhouse.replace("//", `//user${round % 3}:pass${round % 3}@`), flushInterval: 0.2, history: false, batchSize: 200
+    enabled: true, connection: order.clickhouse.replace("//", `//user${round % 3}:pass${round % 3}@`), flushInterval: 0.2, history: false, batchSize: 200, logs: true
   },
+  sentry: { enabled: true, dsn: order.sentry, release: `r${round % 5}`, logs: true, flushInterval: 0.2 },
   datadog: { enabled: true, dogstatsd: order.statsd[round % 2]!, traces: order.agent, flushInterval: 0.2, batchSize: 100, tags: { round: String(round % 4) } }
 })
+
+const now = () => BigInt(Date.now()) * 1_000_000n
+const nobody = { traceId: undefined, spanId: undefined, requestId: undefined, userId: undefined, tenantId: undefined, module: undefined }
+const errorOf = (n: number): ErrorData => ({
+  ...nobody, errorId: randomUUID().replaceAll("-", ""), time: now(), kind: "failure", errorClass: "system", level: "error", errorType: "JobFailed", message: `error ${n}`, stack: undefined,
+  causes: [], fingerprint: "f00d", spanNames: [], sampled: false, attributes: new Map(), handled: true, breadcrumbs: []
+})
+const lineOf = (n: number): LogData => ({ ...nobody, time: now(), level: "info", message: `line ${n}`, attributes: new Map(), traceFlags: 0, errorId: undefined, logSpans: [], cause: undefined })
 
 const fibers = { now: 0 }
 const counting: Metric.FiberRuntimeMetricsService = {
@@ -106,7 +120,7 @@ const program = (order: Order, say: (port: number) => void) =>
     )
     say((server.address() as AddressInfo).port)
 
-    const count = { spans: 0, jobs: 0, storedSpans: 0, storedJobs: 0 }
+    const count = { spans: 0, jobs: 0, errors: 0, logs: 0, storedSpans: 0, storedJobs: 0, storedErrors: 0 }
     // Hears of each span in the step in which the backends do.
     yield* telemetry.register({
       name: "witness",
@@ -115,6 +129,11 @@ const program = (order: Order, say: (port: number) => void) =>
         count.spans++
         if (telemetry.settings().postgres.enabled) count.storedSpans++
       },
+      onError: () => {
+        count.errors++
+        if (telemetry.settings().postgres.enabled) count.storedErrors++
+      },
+      onLog: () => void count.logs++,
       report: () => ({ name: "witness", kind: "witness", status: "up", reason: undefined, signals: [] })
     }).pipe(Effect.provideService(ObservabilityConfig, telemetry.settings()))
     let going = true
@@ -126,6 +145,10 @@ const program = (order: Order, say: (port: number) => void) =>
           yield* Effect.sync(() => {
             recorder.incrementCounterUnsafe(Jobs, 1, {})
             recorder.observeHistogramUnsafe(JobSeconds, 0.05, {})
+            if (count.jobs % 4 === 0) {
+              telemetry.recordErrorUnsafe(errorOf(count.errors))
+              telemetry.recordLogUnsafe(lineOf(count.logs))
+            }
             count.jobs++
             if (telemetry.settings().postgres.enabled) count.storedJobs++
           })
@@ -174,7 +197,8 @@ const program = (order: Order, say: (port: number) => void) =>
     for (const { name, signals } of components) for (const { ledger, signal } of signals) books[`${name} ${signal}`] = ledger
     for (const { backend, ledger, signal } of removed) books[`${backend} ${signal}`] = ledger
     return {
-      spans: count.spans, jobs: count.jobs, stored: { spans: count.storedSpans, jobs: count.storedJobs }, books, imbalances,
+      spans: count.spans, jobs: count.jobs, errors: count.errors, logs: count.logs, books,
+      stored: { spans: count.storedSpans, jobs: count.storedJobs, errors: count.storedErrors }, imbalances,
       failures: configuration.failures, version: configuration.version, before, after, milliseconds: performance.now() - began
     } satisfies Answer
   }).pipe(
