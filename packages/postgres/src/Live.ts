@@ -24,18 +24,20 @@ export interface Change {
  */
 export class Live extends Context.Service<Live, { readonly changes: Stream.Stream<Change> }>()("@effect-observability/postgres/Live") {}
 
-export const make = (config: PostgresConfig): Effect.Effect<Live["Service"], never, Scope.Scope> =>
+export const make = (config: PostgresConfig, silence: Duration.Input = longestSilence): Effect.Effect<Live["Service"], never, Scope.Scope> =>
   Effect.map(
-    Stream.share(Stream.retry(config.target.prepare ? listening(config) : polling(config), again), { capacity: 1_024, strategy: "sliding" }),
+    Stream.share(Stream.retry(config.target.prepare ? Stream.timeoutOrElse(listening(config), { duration: silence, orElse: () => Stream.fail("silent" as const) }) : polling(config), again), { capacity: 1_024, strategy: "sliding" }),
     (changes) => ({ changes: Stream.catchCause(changes, () => Stream.empty) })
   )
+
+/** Who writes is heard of within seconds. After so much silence nobody does, or something in between swallows: another connection tells. */
+const longestSilence = Duration.minutes(5)
 
 const again = Schedule.spaced("1 second")
 
 const listening = (config: PostgresConfig): Stream.Stream<Change, SqlError> =>
   Stream.unwrap(Effect.gen(function*() {
-    const connection = yield* Session.connect(config.target, timeout)
-    const queue = yield* connection.listen(sqlNames(config.names).channel)
+    const queue = yield* Session.listen(config.target, timeout, sqlNames(config.names).channel)
     return Stream.flatMap(Stream.fromQueue(queue), ({ payload }) => Stream.fromIterable(changeIn(payload)))
   })) as Stream.Stream<Change, SqlError>
 
@@ -50,7 +52,7 @@ const pause = Duration.seconds(1)
 
 const polling = (config: PostgresConfig): Stream.Stream<Change, SqlError> =>
   Stream.unwrap(Effect.gen(function*() {
-    const session = yield* Effect.acquireRelease(Session.open(config.target, timeout), (open) => open.close)
+    const session = Session.guarded(yield* Effect.acquireRelease(Session.open(config.target, timeout), (open) => open.close), timeout)
     let known: ReadonlyMap<number, number> | undefined
     const look = Effect.map(
       session.query(`select id, signal, seq from ${sqlNames(config.names).lane} where seen_at > now() - interval '1 minute'`),

@@ -81,6 +81,8 @@ const tls = ({ key, ...rest }: TlsOptions) => ({ ...rest, ...(key === undefined 
 
 interface Sockets {
   readonly open: () => Net.Socket
+  /** What does not say goodbye within a moment is destroyed. */
+  readonly letGo: Effect.Effect<void>
 }
 
 /** How long a closed connection may take to say goodbye before its socket is destroyed. */
@@ -91,30 +93,39 @@ const farewellMillis = 500
  * be let go: once the scope is closed they hold neither the process nor a handle for longer than the farewell.
  */
 const makeSockets = (target: Target): Effect.Effect<Sockets, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => new Set<Net.Socket>()),
-      (open) =>
-        Effect.sync(() => {
-          for (const socket of open) {
-            socket.unref()
-            socket.setTimeout(farewellMillis, () => socket.destroy())
-          }
-        })
-    ),
-    (open) => ({
-      open: () => {
-        const socket = Net.connect({ ...target.address, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
-        open.add(socket)
-        socket.once("close", () => open.delete(socket))
-        return socket
+  Effect.gen(function*() {
+    const sockets = new Set<Net.Socket>()
+    const letGo = Effect.sync(() => {
+      for (const socket of sockets) {
+        socket.unref()
+        socket.setTimeout(farewellMillis, () => socket.destroy())
       }
     })
-  )
+    yield* Effect.addFinalizer(() => letGo)
+    return {
+      letGo,
+      open: () => {
+        const socket = Net.connect({ ...target.address, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
+        sockets.add(socket)
+        socket.once("close", () => sockets.delete(socket))
+        return socket
+      }
+    }
+  })
 
-/** A connection of the scope's, as the driver gives it: to listen on. */
-export const connect = (target: Target, statementTimeout: number): Effect.Effect<PgConnection.PgConnection, SqlError, Scope.Scope> =>
+const connect = (target: Target, statementTimeout: number): Effect.Effect<PgConnection.PgConnection, SqlError, Scope.Scope> =>
   Effect.flatMap(makeSockets(target), (sockets) => PgConnection.make(config(target, statementTimeout, sockets)))
+
+/** A connection of the scope's that listens on a channel, as the driver gives it. */
+export const listen = (target: Target, statementTimeout: number, channel: string) =>
+  Effect.gen(function*() {
+    const sockets = yield* makeSockets(target)
+    const connection = yield* PgConnection.make(config(target, statementTimeout, sockets))
+    const queue = yield* connection.listen(channel)
+    // Before the driver says that it listens no more, and waits for an answer to that.
+    yield* Effect.addFinalizer(() => sockets.letGo)
+    return queue
+  })
 
 /** Connects. `statementTimeout` in milliseconds is the server's limit for each statement. */
 export const open = (target: Target, statementTimeout: number): Effect.Effect<Session, SqlError> =>

@@ -2,11 +2,14 @@ import { Diagnostics, Ledger, MetricsRecorder, ObservabilityConfig, Telemetry } 
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as Postgres from "../../src/Postgres.ts"
 import { describe } from "../../src/internal/errors.ts"
 import * as Session from "../../src/internal/session.ts"
-import { ask, Database, freshNames, targetOf } from "../support/database.ts"
+import { make as makeLive } from "../../src/Live.ts"
+import { ask, configOf, Database, freshNames, startProcess, targetOf } from "../support/database.ts"
 import { startProxy } from "../support/proxy.ts"
+import { span } from "../support/spans.ts"
 
 layer(Database.layer, { excludeTestServices: true })("a connection that swallows everything", (it) => {
   it.effect("is replaced by another: nothing lost, nothing doubled, and no storm of connections", () =>
@@ -82,5 +85,31 @@ layer(Database.layer, { excludeTestServices: true })("a connection that swallows
       assert.include(describe(error), "no answer within 300 ms")
       assert.isBelow(Date.now() - began, 5_000)
       yield* Effect.flip(guarded.execute("select 3"))
+    }).pipe(Effect.scoped), 30_000)
+
+  it.effect("live changes are heard again on another connection", () =>
+    Effect.gen(function*() {
+      const { target } = yield* Database
+      const names = freshNames()
+      const process = yield* startProcess(target, names)
+      const proxy = yield* startProxy((target.address as { readonly port: number }).port)
+      const url = new URL(Redacted.value(target.url))
+      url.port = String(proxy.port)
+      const live = yield* makeLive(configOf(targetOf(Redacted.make(String(url))), names), "500 millis")
+      let heard = 0
+      yield* Effect.forkScoped(Stream.runForEach(live.changes, () => Effect.sync(() => void heard++)))
+      let number = 0
+      const told = Effect.gen(function*() {
+        heard = 0
+        for (let i = 0; i < 100 && heard === 0; i++) {
+          yield* process.exportSpans(++number, span())
+          yield* Effect.sleep("100 millis")
+        }
+        assert.isAbove(heard, 0)
+      })
+      yield* told
+      proxy.swallow()
+      yield* told
+      assert.isBelow(proxy.connections(), 10)
     }).pipe(Effect.scoped), 30_000)
 })
