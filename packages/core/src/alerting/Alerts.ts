@@ -59,6 +59,13 @@ export class Alerts extends Context.Service<Alerts, {
   static readonly layerBackend = (options: AlertsOptions = {}): Layer.Layer<Alerts, AlertRuleError | CompositionError, Telemetry | MetricsRecorder> =>
     Layer.effect(Alerts, make(options))
 
+  /**
+   * As `layerBackend`, with `alerting.rules` of the settings as they are in force: rules that stay the same keep their state through a reload. `rules` of
+   * the options are not looked at.
+   */
+  static readonly layerSettings = (options: Omit<AlertsOptions, "rules"> = {}): Layer.Layer<Alerts, AlertRuleError | CompositionError, Telemetry | MetricsRecorder> =>
+    Layer.effect(Alerts, make(options, true))
+
   /** `layerBackend` with the hub. Backends side by side share it. */
   static readonly layer = (
     options: AlertsOptions = {}

@@ -1,6 +1,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
 import type { AlertRule, AlertRuleInput } from "../alerting/AlertRule.ts"
+import type { AnomalyRule, AnomalyRuleInput } from "../alerting/AnomalyRule.ts"
 
 // The groups of a configuration that speak of one backend each, and those of alerts and log lines. Durations are milliseconds once decoded; `undefined`
 // means the backend's own default.
@@ -84,6 +85,24 @@ export interface AlertingSettings {
   /** Milliseconds between two evaluations. */
   readonly interval: number
   readonly rules: ReadonlyArray<AlertRule>
+  /** Whether every definition's `alertThreshold` is a rule too. */
+  readonly thresholds: boolean
+  readonly anomalies: ReadonlyArray<AnomalyRule>
+  /** Names of rules that are service levels: health tells of them, in the group `slo`. */
+  readonly slo: ReadonlyArray<string>
+  /** Least time between two notifications of one rule to one sink, and after how long what goes on firing is told again. Milliseconds. */
+  readonly groupInterval: number
+  readonly repeatInterval: number
+  /** Whether alerts are told as log lines. */
+  readonly log: boolean
+  readonly webhook: AlertReceiver
+  readonly alertmanager: AlertReceiver
+}
+
+/** Where alerts are posted to; nowhere without a `url`. */
+export interface AlertReceiver {
+  readonly url: Redacted.Redacted<string> | undefined
+  readonly headers: Readonly<Record<string, Redacted.Redacted<string>>>
 }
 
 export type LogLevelName = "All" | "Trace" | "Debug" | "Info" | "Warn" | "Error" | "Fatal" | "None"
@@ -109,8 +128,10 @@ export interface BackendsSettings {
 
 /** Everything may be left out; durations are numbers of seconds or text. */
 type Input<A> = {
-  readonly [K in keyof A]?: K extends "flushInterval" | "interval" ? Duration.Input
+  readonly [K in keyof A]?: K extends "flushInterval" | "interval" | "groupInterval" | "repeatInterval" ? Duration.Input
     : K extends "rules" ? ReadonlyArray<AlertRuleInput>
+    : K extends "anomalies" ? ReadonlyArray<AnomalyRuleInput>
+    : K extends "webhook" | "alertmanager" ? { readonly url?: Secret; readonly headers?: Readonly<Record<string, Secret>> }
     : K extends "headers" ? Readonly<Record<string, Secret>>
     : Redacted.Redacted<string> extends Exclude<A[K], undefined> ? Secret
     : Exclude<A[K], undefined>

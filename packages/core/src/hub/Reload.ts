@@ -37,7 +37,7 @@ const fixed = [
 ]
 
 /** Fields that are compared and replaced as one. */
-const whole = /^(metrics\.(defaultLabels|buckets|views)|alerting\.rules|tracing\.sampler|(opentelemetry\.headers)|(sentry|datadog)\.tags)$/
+const whole = /^(metrics\.(defaultLabels|buckets|views)|alerting\.(rules|anomalies|slo|webhook\.headers|alertmanager\.headers)|tracing\.sampler|(opentelemetry\.headers)|(sentry|datadog)\.tags)$/
 
 type Fields = Readonly<Record<string, unknown>>
 

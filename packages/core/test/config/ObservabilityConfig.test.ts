@@ -23,7 +23,10 @@ describe("defaults", () => {
       clickhouse: { enabled: false, logs: false, errors: true, compression: "zstd", distributed: false, sampleRatio: 1 },
       prometheus: { processMetrics: false, createdTimestamps: false },
       console: { enabled: false, sampleRatio: 1 },
-      alerting: { enabled: true, interval: 15_000, rules: [] },
+      alerting: {
+        enabled: false, interval: 15_000, rules: [], thresholds: true, anomalies: [], slo: [], groupInterval: 60_000, repeatInterval: 14_400_000, log: true,
+        webhook: { headers: {} }, alertmanager: { headers: {} }
+      },
       logs: { level: "All", keepLevel: "All" },
       enabled: true,
       env: "dev",

@@ -1,4 +1,4 @@
-import { ConsoleSpans, type ObservabilitySettings, type Telemetry } from "@effect-observability/core"
+import { AlertHealth, Alerts, AlertSinks, ConsoleSpans, type ObservabilitySettings, type Telemetry } from "@effect-observability/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -137,6 +137,26 @@ export const backends = (from: typeof loaders = loaders): ReadonlyArray<Backend>
             traces: traces === "off" ? false as const : traces
           })
         })))
+  },
+  {
+    name: "alerting",
+    wanted: ({ alerting, metrics }) => alerting.enabled && metrics.enabled,
+    // Rules alone are exchanged without a pause.
+    made: ({ alerting: { rules: _, ...rest } }) => [rest],
+    load: ({ alerting: { alertmanager, anomalies, groupInterval, interval, log, repeatInterval, slo, thresholds, webhook } }) =>
+      Effect.sync(() => {
+        const sinks: ReadonlyArray<AlertSinks.AlertSink> = [
+          ...(log ? [AlertSinks.log()] : []),
+          ...(webhook.url === undefined ? [] : [AlertSinks.webhook({ url: webhook.url, headers: webhook.headers })]),
+          ...(alertmanager.url === undefined ? [] : [AlertSinks.alertmanager({ url: alertmanager.url, headers: alertmanager.headers })])
+        ]
+        const alerts = Alerts.layerSettings({
+          thresholds, anomalies, sinks,
+          interval: Duration.millis(interval), groupInterval: Duration.millis(groupInterval), repeatInterval: Duration.millis(repeatInterval)
+        })
+        // The hub gives all that it needs.
+        return AlertHealth.layer(slo).pipe(Layer.provideMerge(alerts)) as Layer.Layer<never, Error, any> as BackendLayer
+      })
   },
   {
     name: "console",

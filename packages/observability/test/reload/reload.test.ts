@@ -143,7 +143,7 @@ describe("reload", () => {
         assert.strictEqual(valueOf(telemetry, "jobs_total"), 3)
         const report = yield* Observability.reload({ ...base, env: "prod", metrics: { buckets: { a: [1] }, maxSeries: 5 }, alerting: { rules: [{ name: "A", metric: "jobs_total", last: true, above: 1 }] } })
         assert.deepStrictEqual(report.needsRestart.toSorted(), ["env", "metrics.buckets"])
-        assert.deepStrictEqual(report.changed.toSorted(), ["alerting.rules", "metrics.maxSeries"])
+        assert.deepStrictEqual(report.changed.toSorted(), ["alerting.enabled", "alerting.rules", "metrics.maxSeries"])
         assert.strictEqual(telemetry.settings().env, "dev")
         assert.strictEqual(telemetry.settings().alerting.rules[0]?.name, "A")
       }).pipe(Effect.provide(composition(sink, sentry("a"))), noEnv)

@@ -15,13 +15,14 @@ import type { Alerts, AlertsOptions } from "../Alerts.ts"
 import { log } from "../AlertSink.ts"
 import { check, type Silence, SilenceError } from "../Silence.ts"
 import { Board } from "./Board.ts"
+import { Doubts } from "./Doubts.ts"
 import { makeSink } from "./sinkPipe.ts"
 import { Watcher } from "./Watcher.ts"
 
 const maxSilences = 1_000
 
 /** The running part of `Alerts`. */
-export const make = (options: AlertsOptions) =>
+export const make = (options: AlertsOptions, fromSettings = false) =>
   Effect.gen(function*() {
     const telemetry = yield* Telemetry
     const recorder = yield* MetricsRecorder
@@ -33,7 +34,8 @@ export const make = (options: AlertsOptions) =>
     if (!Number.isInteger(maxGroups) || maxGroups < 1 || maxGroups > 100_000) {
       return yield* new AlertRuleError({ message: "alerting.maxGroups: expected a whole number from 1 to 100000" })
     }
-    let rules = yield* checked(options.rules ?? [], options.anomalies ?? [])
+    let configured = fromSettings ? telemetry.settings().alerting.rules : options.rules ?? []
+    let rules = yield* checked(configured, options.anomalies ?? [])
 
     // A wall clock that is set must neither freeze windows nor skip what a rule waits for.
     const wallStart = clock.currentTimeMillisUnsafe()
@@ -50,6 +52,7 @@ export const make = (options: AlertsOptions) =>
       thresholds, interval, maxGroups, startedAt: now()
     })
     const board = new Board()
+    const doubts = new Doubts(now(), Math.max(patience, 2 * interval))
     const names = new Set<string>()
     for (const sink of options.sinks ?? [log()]) {
       if (names.has(sink.name)) return yield* new AlertRuleError({ message: `alerting.sinks: two are named "${sink.name}": give one of them another name` })
@@ -64,12 +67,16 @@ export const make = (options: AlertsOptions) =>
 
     const pass = Effect.gen(function*() {
       const at = now()
+      const inForce = telemetry.settings().alerting.rules
+      // Checked when they were read. What `setRules` said holds until the settings say something else.
+      if (fromSettings && inForce !== configured) rules = configured = inForce
       telemetry.refreshForFrame()
       const wall = clock.currentTimeMillisUnsafe()
       const frame = reader.take(Math.min(taken, wall), wall)
       taken = wall
       for (const [id, silence] of silences) if (silence.endsAt <= wall) silences.delete(id)
       const local = watcher.look(frame, at)
+      for (const words of doubts.of(rules, telemetry.store.families(), at)) yield* Effect.logWarning(words)
       for (const [alertname, rose] of watcher.overflows()) recorder.incrementCounterUnsafe(StandardMetrics.AlertOverflow, rose, { alertname })
       const firing = local.filter((alert) => alert.state === "firing")
       const coordinator = telemetry.coordinator()
@@ -133,6 +140,9 @@ const newId: Effect.Effect<string> = Effect.map(
   Effect.all([Random.nextIntBetween(0, 0x100000000), Random.nextIntBetween(0, 0x100000000), Random.nextIntBetween(0, 0x100000000), Random.nextIntBetween(0, 0x100000000)]),
   (words) => words.map((word) => word.toString(16).padStart(8, "0")).join("")
 )
+
+/** A metric that nothing has recorded for so long after the start is doubted. Milliseconds. */
+const patience = 5 * 60_000
 
 const day = 86_400_000
 

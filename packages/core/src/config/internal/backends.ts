@@ -1,10 +1,11 @@
 import * as Redacted from "effect/Redacted"
 import type { AlertRule } from "../../alerting/AlertRule.ts"
 import { decodeRule } from "../../alerting/AlertRule.ts"
+import { type AnomalyRule, type AnomalyRuleInput, make as anomalyRule } from "../../alerting/AnomalyRule.ts"
 import type {
-  AlertingSettings, ClickHouseSettings, ConsoleSettings, DatadogSettings, LogSettings, OpenTelemetrySettings, PrometheusSettings, SentrySettings
+  AlertingSettings, AlertReceiver, ClickHouseSettings, ConsoleSettings, DatadogSettings, LogSettings, OpenTelemetrySettings, PrometheusSettings, SentrySettings
 } from "../Backends.ts"
-import { ruleShape } from "./ruleShape.ts"
+import { anomalyShape, ruleShape } from "./ruleShape.ts"
 import type { Problem, Reader } from "./Reader.ts"
 
 // The groups of the backends, and of alerts and log lines. What is left out stays `undefined`: each backend has defaults of its own.
@@ -192,9 +193,75 @@ export const alertingOf = (root: Reader, problems: Array<Problem>): AlertingSett
       rules.push(rule)
     }
   }
-  const settings: AlertingSettings = { enabled: reader.boolean("enabled", true), interval: reader.duration("interval", 15), rules }
+  const known = new Set(rules.map(({ name }) => name))
+  rules.forEach(({ inhibitedBy }, i) => {
+    const stranger = inhibitedBy.find((name) => !known.has(name))
+    if (stranger !== undefined) reader.wrong(`rules.${i}.inhibitedBy`, `expected names of rules; none is named ${stranger}`)
+  })
+  const anomalies = anomaliesOf(reader, known)
+  const slo = reader.strings("slo", [], /^[A-Za-z][A-Za-z0-9_]{0,199}$/, "names of rules")
+  for (const name of slo) if (!known.has(name)) reader.wrong("slo", `expected names of rules; none is named ${name}`)
+  const webhook = receiver(reader, "webhook")
+  const alertmanager = receiver(reader, "alertmanager")
+  const wanted = rules.length > 0 || anomalies.length > 0 || webhook.url !== undefined || alertmanager.url !== undefined
+  const settings: AlertingSettings = {
+    enabled: reader.boolean("enabled", wanted),
+    interval: reader.duration("interval", 15),
+    rules,
+    thresholds: reader.boolean("thresholds", true),
+    anomalies,
+    slo,
+    groupInterval: reader.duration("groupInterval", 60),
+    repeatInterval: reader.duration("repeatInterval", 4 * 3_600),
+    log: reader.boolean("log", true),
+    webhook,
+    alertmanager
+  }
+  for (const field of ["interval", "groupInterval", "repeatInterval"] as const) {
+    if (settings[field] < 100) reader.wrong(field, "expected 100 milliseconds or more")
+  }
   reader.close()
   return settings
+}
+
+const receiver = (alerting: Reader, name: "webhook" | "alertmanager"): AlertReceiver => {
+  const reader = alerting.group(name)
+  reader.describe("url", { type: "string", pattern: "^(http|https)://" })
+  const found: AlertReceiver = {
+    url: reader.secret("url", (text) => url("http|https")(text) ??
+      (new URL(text).username + new URL(text).password === "" ? undefined : "expected a URL without user and password: give headers.authorization")),
+    headers: secrets(reader, "headers")
+  }
+  reader.close()
+  return found
+}
+
+const maxAnomalies = 100
+
+const anomaliesOf = (reader: Reader, taken: Set<string>): ReadonlyArray<AnomalyRule> => {
+  reader.describe("anomalies", { type: "array", maxItems: maxAnomalies, items: anomalyShape })
+  const list = reader.get("anomalies") ?? []
+  if (!Array.isArray(list) || list.length > maxAnomalies) {
+    reader.wrong("anomalies", `expected a list of at most ${maxAnomalies} rules`)
+    return []
+  }
+  return list.flatMap((one: unknown, i) => {
+    if (typeof one !== "object" || one === null || Array.isArray(one)) {
+      reader.wrong(`anomalies.${i}`, "expected an object")
+      return []
+    }
+    const stranger = Object.keys(one).find((field) => !(field in anomalyShape.properties))
+    if (stranger !== undefined) reader.wrong(`anomalies.${i}.${stranger.slice(0, 60)}`, `is not a field: use ${Object.keys(anomalyShape.properties).join(", ")}`)
+    try {
+      const rule = anomalyRule(one as AnomalyRuleInput)
+      if (taken.has(rule.name)) reader.wrong(`anomalies.${i}.name`, `is ${rule.name}, as that of another rule: give each its own name`)
+      taken.add(rule.name)
+      return [rule]
+    } catch (error) {
+      reader.wrong(`anomalies.${i}`, `expected a rule: ${error instanceof Error ? error.message : "it cannot be read"}`)
+      return []
+    }
+  })
 }
 
 const levels = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"] as const

@@ -75,6 +75,8 @@ export const variables: ReadonlyArray<readonly [name: string, path: string, pars
   ["OBSERVABILITY_LOG_KEEP_LEVEL", "logs.keepLevel", level],
   ["OBSERVABILITY_ALERTING_ENABLED", "alerting.enabled", boolean],
   ["OBSERVABILITY_ALERTING_INTERVAL", "alerting.interval", seconds],
+  ["OBSERVABILITY_ALERTING_WEBHOOK", "alerting.webhook.url", text],
+  ["OBSERVABILITY_ALERTING_ALERTMANAGER", "alerting.alertmanager.url", text],
   ["OBSERVABILITY_ENABLED", "enabled", boolean],
   ["OBSERVABILITY_METRICS_ENABLED", "metrics.enabled", boolean],
   ["OBSERVABILITY_METRICS_PREFIX", "metrics.prefix", text],

@@ -74,3 +74,26 @@ export const ruleShape: Shape = {
   },
   additionalProperties: false
 }
+
+/** `AnomalyRuleInput` for editors. */
+export const anomalyShape = {
+  type: "object",
+  required: ["name", "metric"],
+  properties: {
+    name,
+    metric: { type: "string", pattern: "^[a-zA-Z_][a-zA-Z0-9_]{0,254}$" },
+    labels: matchers,
+    groupBy: { type: "array", items: { type: "string" } },
+    increase: duration,
+    rate: duration,
+    last: { const: true },
+    quantile: { type: "number", minimum: 0, maximum: 1 },
+    window: duration,
+    severity: { enum: ["info", "warning", "critical"] },
+    summary: { type: "string" },
+    season: { enum: ["day", "week"] },
+    sensitivity: { type: "number", minimum: 3, maximum: 20 },
+    tolerance: { type: "number", minimum: 0, maximum: 1 }
+  },
+  additionalProperties: false
+} satisfies Shape
