@@ -27,6 +27,7 @@ export const packages: Readonly<Record<string, PackageRule>> = {
   sentry: { name: "@effect-observability/sentry", allowed: [core, "node:"] },
   datadog: { name: "@effect-observability/datadog", allowed: [core, "node-unix-socket", "node:"] },
   clickhouse: { name: "@effect-observability/clickhouse", allowed: [core, "@clickhouse/client", "node:"] },
+  dashboard: { name: "@effect-observability/dashboard", allowed: [core], inFolder: { "assets/": ["node:"] } },
   testkit: { name: "@effect-observability/testkit", allowed: [core, "@effect/vitest"] },
   observability: {
     name: "effect-observability",

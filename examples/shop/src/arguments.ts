@@ -24,6 +24,8 @@ export const help = `The shop: a small Effect service, observed by Prometheus an
   npm start                        run until Ctrl-C, with a live table of rate, errors and duration
   npm start -- --requests 2000     send 2000 requests, show the results, end
 
+While it runs its dashboard is at http://127.0.0.1:3000/observability (the address is printed first).
+
 Options
   --requests N    requests to send, then end (1 or more; default: no end)
   --rate N        requests per second (default: 60, unlimited with --requests); 0 for none: bring your own

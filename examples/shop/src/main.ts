@@ -1,4 +1,5 @@
 import { connectionProblem, Diagnostics, ObservabilityConfig, Telemetry } from "@effect-observability/core"
+import { Dashboard } from "@effect-observability/dashboard"
 import { Logs, SqlInstrumentation } from "@effect-observability/instrument"
 import { RuntimeMetrics } from "@effect-observability/instrument/node"
 import { EmbeddedServer, Postgres } from "@effect-observability/postgres"
@@ -90,7 +91,7 @@ const shop = ({ port, redisAt, url, warehousePort }: Places, { supplierUrl, trou
     Layer.provideMerge(SqlInstrumentation.layerFor(PgClient.PgClient)),
     Layer.provide(PgClient.layer({ url, maxConnections: 8, applicationName: "shop" }))
   )
-  const server = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+  const server = HttpRouter.serve(Layer.merge(routes, Dashboard.layer()), { disableLogger: true, disableListenLog: true }).pipe(
     Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port, gracefulShutdownTimeout: "2 seconds" }))
   )
   // Provided around the app, so that it closes after it: what the closing app records is still delivered.
@@ -120,6 +121,7 @@ const demo = (options: Arguments, warehousePort: number | undefined) =>
     const url = `http://127.0.0.1:${address.port}`
     const supplier = yield* Supplier
     yield* show("The shop is open", [
+      `  dashboard ${url}/observability`,
       `  shop      ${url}/products/1`,
       `  supplier  ${supplier.url}`,
       `  metrics   ${url}/metrics`,
