@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { type Backend, fingerprint } from "./backends.ts"
+import { forwarding } from "./forwarding.ts"
 
 interface Running {
   readonly made: string
@@ -57,7 +58,7 @@ export class Supervisor {
 
   /** What the backends give, each behind a name that leads to the one at work. */
   get given(): Context.Context<never> {
-    const entries = [...this.services].map(([key, service]) => [key, forwarding(() => this.services.get(key) ?? service)] as const)
+    const entries = [...this.services].map(([key, service]) => [key, forwarding(key, service, () => this.services.get(key))] as const)
     return Context.makeUnsafe(new Map(entries))
   }
 
@@ -94,7 +95,7 @@ export class Supervisor {
       yield* Effect.onError(restore(prepare), () => Effect.sync(() => built.forEach(({ scope }) => this.drain(scope))))
       handover.defer(() => {
         const formers = [...handover.leaving].map((name) => this.running.get(name)!)
-        for (const name of handover.leaving) this.running.delete(name)
+        for (const name of handover.leaving) this.leave(name)
         for (const [name, one] of built) this.take(name, one)
         // Those without a successor stop listening in this step too.
         for (const { scope } of formers) this.drain(scope)
@@ -109,6 +110,11 @@ export class Supervisor {
   private take(name: string, one: Running): void {
     this.running.set(name, one)
     for (const [key, service] of one.context.mapUnsafe) if (typeof service === "object" && service !== null) this.services.set(key, service)
+  }
+
+  private leave(name: string): void {
+    for (const [key, service] of this.running.get(name)?.context.mapUnsafe ?? []) if (this.services.get(key) === service) this.services.delete(key)
+    this.running.delete(name)
   }
 
   private build(backend: Backend, settings: ObservabilitySettings, handover: Handover | undefined, scope: Scope.Closeable): Effect.Effect<Running, Error> {
@@ -160,14 +166,3 @@ export class Supervisor {
     fiber.addObserver(() => void this.draining.delete(fiber))
   }
 }
-
-/** Every question goes to the service that `current` gives at that moment. */
-const forwarding = (current: () => object): object =>
-  new Proxy(current(), {
-    get: (_, key) => {
-      const service = current()
-      const value: unknown = Reflect.get(service, key, service)
-      return typeof value === "function" ? value.bind(service) : value
-    },
-    has: (_, key) => Reflect.has(current(), key)
-  })
