@@ -29,16 +29,16 @@ export const Chart = ({ format, label, lines, times }: { label: string; times: R
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } }
     const made = new uPlot({
       width: Math.max(200, root.clientWidth),
-      height: 200,
+      height: 190,
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.1 : 1] } },
-      axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, 5)) }, { ...axis, size: 70, values: (_, ticks) => ticks.map(format) }],
+      axes: [{ ...axis, size: 28, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, 5)) }, { ...axis, size: 70, values: (_, ticks) => ticks.map(format) }],
       series: [{}, ...lines.map((_, i) => ({ stroke: colour(`--hue${i % 8}`), width: 2, points: { show: times.length < 3 }, ...(lines.length === 1 ? { fill: colour("--wash") } : {}) }))],
       hooks: { setCursor: [(self) => setAt(self.cursor.idx ?? null)] }
     }, data, root)
     plot.current = made
-    const watch = new ResizeObserver(() => made.setSize({ width: Math.max(200, root.clientWidth), height: 200 }))
+    const watch = new ResizeObserver(() => made.setSize({ width: Math.max(200, root.clientWidth), height: 190 }))
     watch.observe(root)
     return () => { watch.disconnect(); made.destroy() }
   }, [shape])

@@ -33,10 +33,3 @@ export const short = (text: unknown, most = 200): string => {
   const whole = typeof text === "string" ? text : JSON.stringify(text) ?? ""
   return whole.length <= most ? whole : `${whole.slice(0, most)}… (${whole.length.toLocaleString()} characters)`
 }
-
-/** One of eight colours, the same for the same name. */
-export const hue = (name: string): number => {
-  let hash = 7
-  for (let i = 0; i < Math.min(name.length, 200); i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0
-  return hash % 8
-}

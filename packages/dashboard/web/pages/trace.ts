@@ -1,7 +1,7 @@
 import { h, type VNode } from "preact"
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { query, useAnswer } from "../api.ts"
-import { hue, moment, ms, short } from "../format.ts"
+import { moment, ms, short } from "../format.ts"
 import { go, hrefTo, hrefWith, params } from "../state.ts"
 import { badge, link, Panel, stat, told, waiting } from "../ui.ts"
 import { criticalPath, type Row, rowsOf, type Span } from "./waterfall.ts"
@@ -17,20 +17,22 @@ export const Trace = (): VNode<any> => {
   const critical = useMemo(() => criticalPath(spans), [answer.data])
   const wait = waiting(answer, spans.length === 0, "Nothing of this trace is stored.")
   if (wait !== null) return h(Panel, { title: "Trace" }, wait)
+  const services = [...new Set(spans.map(({ service }) => service))]
   const total = Math.max(1e-6, ...spans.slice(0, 1).map(() => spans.reduce((most, { at, ms: length }) => Math.max(most, at + length), 0)))
   const selected = params.value.get("span") ?? rows[0]!.span.id
   return h("div", { class: "stack" },
     h("div", { class: "title" }, h("h2", null, told(short(rows[0]!.span.name))), h("p", null, moment(answer.data.startMs), " · ", h("code", null, id))),
     h("div", { class: "stats" },
-      stat("Duration", ms(total)), stat("Spans", spans.length.toLocaleString()), stat("Services", String(new Set(spans.map(({ service }) => service)).size)),
+      stat("Duration", ms(total)), stat("Spans", spans.length.toLocaleString()), stat("Services", String(services.length)),
       stat("Failed spans", String(spans.filter(({ failed }) => failed).length), spans.some(({ failed }) => failed) ? "bad" : "")),
     h("div", { class: "trace" },
       h(Panel, { title: "Waterfall", question: answer.data.query },
         h(Waterfall, {
-          rows, critical, total, selected,
+          rows, critical, total, selected, hue: (service) => services.indexOf(service) % 8,
           toggle: (one) => { const next = new Set(closed); if (!next.delete(one)) next.add(one); setClosed(next) },
           choose: (one) => go(hrefWith({ span: one }), true)
         }),
+        h("ul", { class: "legend" }, services.slice(0, 12).map((name, i) => h("li", { key: name }, h("i", { class: `dot hue${i % 8}` }), told(short(name, 60))))),
         h("p", { class: "hint" }, h("i", { class: "path" }), " on the critical path. Arrow keys move; left and right close and open.")),
       h(Detail, { id, span: selected })))
 }
@@ -40,12 +42,14 @@ interface WaterfallProps {
   critical: ReadonlySet<string>
   total: number
   selected: string
+  /** Which of the eight colours a service has. */
+  hue: (service: string) => number
   choose: (id: string) => void
   toggle: (id: string) => void
 }
 
 /** Only the rows that can be seen are in the document, however many there are. */
-const Waterfall = ({ choose, critical, rows, selected, toggle, total }: WaterfallProps): VNode<any> => {
+const Waterfall = ({ choose, critical, hue, rows, selected, toggle, total }: WaterfallProps): VNode<any> => {
   const place = useRef<HTMLDivElement>(null)
   const [top, setTop] = useState(0)
   const height = Math.min(560, rows.length * rowHeight)

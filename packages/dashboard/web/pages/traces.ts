@@ -1,7 +1,7 @@
 import { h, type VNode } from "preact"
 import { query, useAnswer } from "../api.ts"
 import { clock, ms, short } from "../format.ts"
-import { go, hrefTo, hrefWith, params, timeOf } from "../state.ts"
+import { go, hrefTo, hrefWith, params } from "../state.ts"
 import { badge, field, link, Panel, select, stale, table, told, waiting } from "../ui.ts"
 
 interface Summary {
@@ -49,16 +49,19 @@ export const Traces = (): VNode<any> => {
 
 /** Each trace a dot: when, and how long (logarithmic). The table below holds the same for the keyboard. */
 const Scatter = ({ traces }: { traces: ReadonlyArray<Summary> }): VNode<any> => {
-  const { from, to } = timeOf()
+  // The page of traces may be a small part of the time asked for: the dots get all of the width.
+  const first = Math.min(...traces.map(({ startMs }) => startMs)), last = Math.max(first + 1, ...traces.map(({ startMs }) => startMs))
   const logs = traces.map(({ durationMs }) => Math.log10(Math.max(0.001, durationMs)))
   const low = Math.floor(Math.min(...logs)), high = Math.max(low + 1, Math.ceil(Math.max(...logs)))
   const y = (log: number) => 150 - 140 * (log - low) / (high - low)
-  return h("svg", { class: "scatter", viewBox: "0 0 1000 170", role: "img", "aria-label": `Durations of ${traces.length} traces over time`, preserveAspectRatio: "none" },
+  return h("svg", { class: "scatter", viewBox: "0 0 1000 180", role: "img", "aria-label": `Durations of ${traces.length} traces over time`, preserveAspectRatio: "none" },
     Array.from({ length: high - low + 1 }, (_, i) => h("g", { key: i },
       h("line", { x1: 60, x2: 1000, y1: y(low + i), y2: y(low + i) }),
       h("text", { x: 54, y: y(low + i) + 4 }, ms(10 ** (low + i))))),
+    h("text", { x: 60, y: 176, class: "begin" }, clock(first)),
+    h("text", { x: 1000, y: 176 }, clock(last)),
     traces.map((one, i) => h("circle", {
-      key: one.traceId, r: 5, cx: 60 + 930 * Math.min(1, Math.max(0, (one.startMs - from) / (to - from))), cy: y(logs[i]!), class: one.errorCount > 0 ? "bad" : "",
+      key: one.traceId, r: 5, cx: 60 + 930 * (one.startMs - first) / (last - first), cy: y(logs[i]!), class: one.errorCount > 0 ? "bad" : "",
       onClick: () => go(hrefTo("trace", { id: one.traceId }))
     }, h("title", null, `${short(one.name, 80)} ${ms(one.durationMs)}`))))
 }

@@ -1,7 +1,7 @@
 import { h, type VNode } from "preact"
 import { useState } from "preact/hooks"
 import { ask, query, useAnswer } from "../api.ts"
-import { bytes, clock, count, moment, short } from "../format.ts"
+import { bytes, clock, count, moment, ms, short } from "../format.ts"
 import { go, hrefTo, hrefWith, params, tick } from "../state.ts"
 import { badge, field, link, Panel, stat, table, told, waiting } from "../ui.ts"
 
@@ -67,6 +67,10 @@ export const Alerts = (): VNode<any> => {
     ], events)))
 }
 
+const books = [
+  ["accepted", "Accepted"], ["exported", "Exported"], ["unconfirmed", "Unconfirmed"], ["queued", "Queued"], ["spooled", "On disk"], ["inFlight", "In flight"], ["rejected", "Rejected"], ["dropped", "Dropped"]
+] as const
+
 const kindOf = (status: string) => status === "up" ? "good" : status === "down" ? "bad" : "warn"
 
 export const Health = (): VNode<any> => {
@@ -78,7 +82,7 @@ export const Health = (): VNode<any> => {
     h("div", { class: "stats" },
       stat("Status", health.data === undefined ? "–" : badge(kindOf(health.data.status), health.data.status)),
       stat("Metric series", count(report?.metrics.series)),
-      stat("Open spans", count(report?.openSpans?.count)),
+      stat("Open spans", count(report?.openSpans.open)),
       stat("Books", report === undefined ? "–" : report.imbalances.length === 0 ? badge("good", "balance") : badge("bad", "do not balance"))),
     h(Panel, { title: "Components" }, waiting(health, health.data?.components.length === 0, "No backend and no check is there: provide one, such as Postgres.layer().") ?? table("Components", [
       { name: "Name", cell: (one: any) => told(one.name) },
@@ -89,13 +93,31 @@ export const Health = (): VNode<any> => {
     h(Panel, { title: "Ledger: what became of everything recorded" }, waiting(diagnostics, signals.length === 0, "No backend listens.") ?? table("Ledger", [
       { name: "Backend", cell: (one: any) => told(one.component) },
       { name: "Signal", cell: (one) => one.signal },
-      ...["accepted", "delivered", "dropped", "rejected"].filter((name) => signals.some((one: any) => name in one.ledger)).map((name) => ({ name, number: true, cell: (one: any) => amount(one.ledger[name]) })),
-      { name: "Waiting", number: true, cell: (one) => count(one.queuedItems) },
+      ...books.map(([name, title]) => ({ name: title, number: true, cell: (one: any) => amount(one.ledger[name]) })),
       { name: "Waiting bytes", number: true, cell: (one) => bytes(one.queuedBytes) },
       { name: "Last error", cell: (one) => told(short(one.lastError?.message ?? "")) }
     ], signals)),
-    report === undefined ? null : h(Panel, { title: "Storage forecast" }, report.capacity.length === 0 ? h("p", { class: "note" }, "No store tells its size.") : report.capacity.map((one: any) => h("div", { class: "detail" }, h("h3", null, told(one.backend)), h("pre", { tabIndex: 0 }, JSON.stringify(one, null, 2))))),
-    report === undefined ? null : h(Panel, { title: "Queues of the program" }, report.queues.length === 0 ? h("p", { class: "note" }, "No queue reports itself.") : h("pre", { tabIndex: 0 }, JSON.stringify(report.queues, null, 2))))
+    report === undefined ? null : h(Panel, { title: "Storage forecast" }, report.capacity.length === 0 ? h("p", { class: "note" }, "No forecast yet: a store tells it once it has grown for a minute or two.") : table("Storage forecast", [
+      { name: "Store", cell: (one: any) => told(one.backend) },
+      { name: "Used", number: true, cell: (one) => bytes(one.usedBytes) },
+      { name: "Grows a day by", number: true, cell: (one) => `${bytes(one.bytesPerDay?.total)} (${bytes(one.bytesPerDay?.least)} to ${bytes(one.bytesPerDay?.most)})` },
+      { name: "Spans a day", number: true, cell: (one) => count(one.spansPerDay) },
+      { name: "Samples a day", number: true, cell: (one) => count(one.samplesPerDay) },
+      { name: "Series", number: true, cell: (one) => count(one.series) },
+      { name: "Kept", number: true, cell: (one) => one.keptDays === undefined ? "–" : `${count(one.keptDays)} days` },
+      { name: "Disk is full", cell: (one) => one.fullAt === undefined ? "not foreseen" : moment(one.fullAt) },
+      { name: "Notes", cell: (one) => told((one.notes ?? []).join(" ")) }
+    ], report.capacity)),
+    report === undefined ? null : h(Panel, { title: "Queues of the program" }, report.queues.length === 0 ? h("p", { class: "note" }, "No queue reports itself.") : table("Queues", [
+      { name: "Backend", cell: (one: any) => told(one.backend) },
+      { name: "Signal", cell: (one) => one.signal },
+      { name: "Waiting", number: true, cell: (one) => `${count(one.items)} of ${count(one.maxItems)}` },
+      { name: "Bytes", number: true, cell: (one) => `${bytes(one.bytes)} of ${bytes(one.maxBytes)}` },
+      { name: "Oldest", number: true, cell: (one) => ms(one.oldestAgeMillis) },
+      { name: "Failures in a row", number: true, cell: (one) => count(one.failures) },
+      { name: "Last success", cell: (one) => one.lastSuccessAt === undefined ? "none yet" : clock(one.lastSuccessAt) },
+      { name: "Lost", number: true, cell: (one) => one.lost > 0 ? badge("bad", count(one.lost)) : "0" }
+    ], report.queues)))
 }
 
 /** A figure of the ledger: a number, or numbers by reason. */
