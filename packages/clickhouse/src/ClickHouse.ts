@@ -1,4 +1,4 @@
-import { HistoryError, MetricsHistory, quietly, Telemetry, TraceHistory } from "@effect-observability/core"
+import { HistoryError, MetricsHistory, pipesReport, quietly, Telemetry, TraceHistory } from "@effect-observability/core"
 import type { BatchProcessor, ComponentReport, CompositionError, ErrorData, LogData, SpanData } from "@effect-observability/core"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -148,38 +148,24 @@ const make = (options: ClickHouseOptions) =>
     return Context.make(MetricsHistory, History.metrics(source)).pipe(Context.add(TraceHistory, History.traces(source)))
   })
 
-/** A queue that has waited this long is not catching up. Milliseconds. */
-const downAfter = 60_000
-
 type Pipes = Readonly<Record<"metrics" | "spans" | "errors" | "logs", Pick<BatchProcessor.BatchProcessor<never>, "flush" | "ledger" | "status"> | undefined>>
 const signals = ["metrics", "spans", "errors", "logs"] as const
 
 const report = (config: ClickHouseConfig, store: Store.Store, all: Pipes): ComponentReport => {
   const { problem, ready } = store.state()
-  const pipes = signals.flatMap((signal) => {
-    const processor = all[signal]
-    return processor === undefined ? [] : [{ signal, processor, status: processor.status() }]
-  })
-  const failing = pipes.filter(({ status }) => status.failures > 0)
-  const oldest = Math.max(0, ...failing.map(({ status }) => status.oldestAgeMillis))
+  const state = pipesReport(
+    signals.flatMap((signal) => {
+      const processor = all[signal]
+      return processor === undefined ? [] : [{ signal, processor }]
+    }),
+    problem
+  )
   return {
+    ...state,
     name: config.name,
     kind: "clickhouse",
-    status: !ready
-      ? problem === undefined ? "starting" : "down"
-      : failing.length > 0
-      ? oldest > downAfter ? "down" : "degraded"
-      : problem === undefined ? "up" : "degraded",
-    reason: failing.map(({ signal, status }) => `${signal}: ${status.lastError ?? "failing"}`)[0] ?? problem,
-    repaired: repairs(),
-    signals: pipes.map(({ processor, signal, status }) => ({
-      signal,
-      ledger: processor.ledger(),
-      queuedItems: status.queuedItems,
-      queuedBytes: status.queuedBytes,
-      oldestAgeMillis: status.oldestAgeMillis,
-      lastError: status.lastError === undefined || status.lastErrorAt === undefined ? undefined : { message: status.lastError, at: status.lastErrorAt }
-    }))
+    status: ready ? state.status : problem === undefined ? "starting" : "down",
+    repaired: repairs()
   }
 }
 

@@ -1,4 +1,4 @@
-import { type BatchProcessor, type ComponentReport, type CompositionError, quietly, type SpanData, Telemetry } from "@effect-observability/core"
+import { type ComponentReport, type CompositionError, pipesReport, quietly, type ReportedPipe, type SpanData, Telemetry } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -67,7 +67,7 @@ const make = (
         name,
         kind: "dogstatsd",
         flush: messages.queue.flush,
-        report: () => ({ ...stateOf([{ signal: "metrics", processor: messages.queue }]), name, kind: "dogstatsd", repaired: datagrams(messages.sender.counts) })
+        report: () => ({ ...pipesReport([{ signal: "metrics", processor: messages.queue }]), name, kind: "dogstatsd", repaired: datagrams(messages.sender.counts) })
       })
     }
     return services(config, messages?.service ?? silent, spans)
@@ -83,20 +83,12 @@ const services = (config: DatadogConfig, messages: Dogstatsd["Service"], spans: 
 
 const silent: Dogstatsd["Service"] = makeDogstatsd({ tags: [], originFields: "", offer: undefined, refuse: () => {}, random: () => 0 })
 
-/** A queue that has waited this long is not catching up. Milliseconds. */
-const downAfter = 60_000
-
-interface Signal {
-  readonly signal: "metrics" | "spans"
-  readonly processor: BatchProcessor.BatchProcessor<never>
-}
-
 const report = (config: DatadogConfig, metrics: Metrics.MetricsPipe | undefined, spans: Spans.SpansPipe | undefined): ComponentReport => {
-  const signals: Array<Signal> = []
-  if (metrics !== undefined) signals.push({ signal: "metrics", processor: metrics.frames })
-  if (spans !== undefined) signals.push({ signal: "spans", processor: spans.spans })
+  const pipes: Array<ReportedPipe> = []
+  if (metrics !== undefined) pipes.push({ signal: "metrics", processor: metrics.frames })
+  if (spans !== undefined) pipes.push({ signal: "spans", processor: spans.spans })
   return {
-    ...stateOf(signals),
+    ...pipesReport(pipes),
     name: config.name,
     kind: "datadog",
     repaired: {
@@ -113,21 +105,3 @@ const datagrams = ({ lost, refused }: { readonly lost: number; readonly refused:
 })
 
 const counted = (name: string, count: number): Readonly<Record<string, number>> => count === 0 ? {} : { [name]: count }
-
-const stateOf = (signals: ReadonlyArray<Signal>): Pick<ComponentReport, "status" | "reason" | "signals"> => {
-  const pipes = signals.map(({ processor, signal }) => ({ signal, processor, status: processor.status() }))
-  const failing = pipes.filter(({ status }) => status.failures > 0)
-  const oldest = Math.max(0, ...failing.map(({ status }) => status.oldestAgeMillis))
-  return {
-    status: failing.length === 0 ? "up" : oldest > downAfter ? "down" : "degraded",
-    reason: failing.map(({ signal, status }) => `${signal}: ${status.lastError ?? "failing"}`)[0],
-    signals: pipes.map(({ processor, signal, status }) => ({
-      signal,
-      ledger: processor.ledger(),
-      queuedItems: status.queuedItems,
-      queuedBytes: status.queuedBytes,
-      oldestAgeMillis: status.oldestAgeMillis,
-      lastError: status.lastError === undefined || status.lastErrorAt === undefined ? undefined : { message: status.lastError, at: status.lastErrorAt }
-    }))
-  }
-}

@@ -1,4 +1,4 @@
-import { type BatchProcessor, type ComponentReport, type CompositionError, type ErrorData, type LogData, type SignalReport, type SpanData, Telemetry } from "@effect-observability/core"
+import { type BatchProcessor, type ComponentReport, type CompositionError, type ErrorData, type LogData, pipesReport, type ReportedPipe, type SignalReport, type SpanData, Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -108,37 +108,19 @@ const make = (options: OpenTelemetryOptions): Effect.Effect<void, OpenTelemetryE
     }
   })
 
-/** A queue that has waited this long is not catching up. Milliseconds. */
-const downAfter = 60_000
-
 const report = (
   name: string,
-  pipes: ReadonlyArray<{ readonly signal: SignalReport["signal"]; readonly processor: BatchProcessor.BatchProcessor<never> }>,
+  pipes: ReadonlyArray<ReportedPipe>,
   notes: ReadonlyMap<string, string>,
   pointsRejected: number
 ): ComponentReport => {
-  const signals = pipes.map(({ processor, signal }) => ({ signal, ledger: processor.ledger(), status: processor.status() }))
-  const failing = signals.filter(({ status }) => status.failures > 0)
-  const note = [...notes.values()][0]
+  const state = pipesReport(pipes, [...notes.values()][0])
+  const untried = pipes.every(({ processor }) => processor.status().lastSuccessAt === undefined)
   return {
+    ...state,
     name,
     kind: "opentelemetry",
-    status: failing.length > 0
-      ? failing.some(({ status }) => status.oldestAgeMillis > downAfter) ? "down" : "degraded"
-      : note !== undefined
-      ? "degraded"
-      : signals.every(({ status }) => status.lastSuccessAt === undefined)
-      ? "starting"
-      : "up",
-    reason: failing.map(({ signal, status }) => `${signal}: ${status.lastError ?? "failing"}`)[0] ?? note,
-    ...(pointsRejected === 0 ? {} : { repaired: { data_points_rejected: pointsRejected } }),
-    signals: signals.map(({ ledger, signal, status: { lastError, lastErrorAt, oldestAgeMillis, queuedBytes, queuedItems } }) => ({
-      signal,
-      ledger,
-      queuedItems,
-      queuedBytes,
-      oldestAgeMillis,
-      lastError: lastError === undefined || lastErrorAt === undefined ? undefined : { message: lastError, at: lastErrorAt }
-    }))
+    status: state.status === "up" && untried ? "starting" : state.status,
+    ...(pointsRejected === 0 ? {} : { repaired: { data_points_rejected: pointsRejected } })
   }
 }

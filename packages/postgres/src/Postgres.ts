@@ -1,4 +1,4 @@
-import { AlertHistory, ErrorHistory, HistoryError, MetricRange, MetricsHistory, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
+import { AlertHistory, ErrorHistory, HistoryError, MetricRange, MetricsHistory, pipesReport, quietly, Telemetry, TraceHistory, TraceQuestions } from "@effect-observability/core"
 import type { AlertEvent, BatchProcessor, ComponentReport, CompositionError, ErrorData, HealthPart, MetricFrame, SpanData, UpkeepReport } from "@effect-observability/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -208,9 +208,6 @@ const upkeepOf = (name: string, upkeep: UpkeepReport | undefined): ReadonlyArray
     ? []
     : [{ name: `${name}.upkeep`, group: "storage", status: upkeep.step > 0 || upkeep.reason !== undefined ? "degraded" : "up", reason: upkeep.reason, lastError: undefined }]
 
-/** A queue that has waited this long is not catching up. Milliseconds. */
-const downAfter = 60_000
-
 const report = (
   config: PostgresConfig,
   store: Store.Store,
@@ -225,29 +222,14 @@ const report = (
   const { problem: storeProblem, ready } = store.state()
   const problem = storeProblem ?? worker?.problem()
   const pipes = [{ signal: "metrics" as const, processor: frames }, { signal: "spans" as const, processor: spans }, { signal: "errors" as const, processor: errors }, { signal: "alerts" as const, processor: alerts }]
-    .flatMap(({ processor, signal }) => (processor === undefined ? [] : [{ signal, processor, status: processor.status() }]))
-  const failing = pipes.filter(({ status }) => status.failures > 0)
-  const oldest = Math.max(0, ...failing.map(({ status }) => status.oldestAgeMillis))
+    .flatMap(({ processor, signal }) => (processor === undefined ? [] : [{ signal, processor }]))
+  const state = pipesReport(pipes, problem)
   return {
+    ...state,
     name: config.name,
     kind: "postgres",
-    status: !ready
-      ? problem === undefined ? "starting" : "down"
-      : failing.length > 0
-      ? oldest > downAfter ? "down" : "degraded"
-      : problem === undefined ? "up" : "degraded",
-    reason: failing.map(({ signal, status }) => `${signal}: ${status.lastError ?? "failing"}`)[0] ?? problem,
-    repaired: repairs(),
-    signals: pipes.map(({ processor, signal, status }) => ({
-      signal,
-      ledger: processor.ledger(),
-      queuedItems: status.queuedItems,
-      queuedBytes: status.queuedBytes,
-      oldestAgeMillis: status.oldestAgeMillis,
-      lastError: status.lastError === undefined || status.lastErrorAt === undefined
-        ? undefined
-        : { message: status.lastError, at: status.lastErrorAt }
-    }))
+    status: ready ? state.status : problem === undefined ? "starting" : "down",
+    repaired: repairs()
   }
 }
 

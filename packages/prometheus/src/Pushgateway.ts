@@ -1,4 +1,4 @@
-import { type BatchProcessor, type ComponentReport, type CompositionError, Exporter, quietly, Telemetry } from "@effect-observability/core"
+import { type BatchProcessor, type ComponentReport, type CompositionError, Exporter, pipesReport, quietly, Telemetry } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -139,23 +139,12 @@ const remove = (target: PushTarget, closing: ShutdownClock, telemetry: Telemetry
       problem === undefined ? Effect.void : Effect.logWarning(`the group at ${target.label} was not deleted and will be scraped on: ${problem}`))
   }).pipe(quietly)
 
-/** A push that has failed for this long is not just late. Milliseconds. */
-const downAfter = 60_000
-
 const report = (name: string, frames: BatchProcessor.BatchProcessor<never>, problem: string | undefined): ComponentReport => {
-  const { failures, lastError, lastErrorAt, oldestAgeMillis, queuedBytes, queuedItems } = frames.status()
+  const { failures, lastError } = frames.status()
   return {
+    ...pipesReport([{ signal: "metrics", processor: frames }], problem),
     name,
     kind: "pushgateway",
-    status: failures > 0 ? oldestAgeMillis > downAfter ? "down" : "degraded" : problem === undefined ? "up" : "degraded",
-    reason: failures > 0 ? lastError : problem,
-    signals: [{
-      signal: "metrics",
-      ledger: frames.ledger(),
-      queuedItems,
-      queuedBytes,
-      oldestAgeMillis,
-      lastError: lastError === undefined || lastErrorAt === undefined ? undefined : { message: lastError, at: lastErrorAt }
-    }]
+    reason: failures > 0 ? lastError : problem
   }
 }

@@ -1,5 +1,5 @@
 import {
-  type BatchProcessor, type ComponentReport, type CompositionError, type ErrorData, type LogData, quietly, type SpanData, Telemetry
+  type ComponentReport, type CompositionError, type ErrorData, type LogData, pipesReport, quietly, type ReportedPipe, type SpanData, Telemetry
 } from "@effect-observability/core"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -18,8 +18,6 @@ type Hub = Layer.Success<typeof Telemetry.layer>
 const reportEvery = "1 minute"
 /** For the last report, when everything else is delivered. */
 const lastReport = "300 millis"
-/** A queue that has waited this long is not catching up. Milliseconds. */
-const downAfter = 60_000
 /** Spans of one envelope: far below Sentry's limits. */
 const spansPerEnvelope = 500
 
@@ -83,8 +81,8 @@ const make = (options: SentryOptions): Effect.Effect<void, SentryConfigError | C
     if (logs !== undefined) sink.reports.watch("log_item", logs.ledger)
     yield* Effect.forkScoped(quietly(Effect.forever(Effect.catchCause(Effect.delay(sink.report, reportEvery), () => Effect.void))))
 
-    const signals: ReadonlyArray<Signal> = [
-      { signal: "errors", processor: errors },
+    const signals = [
+      { signal: "errors" as const, processor: errors },
       ...(spans === undefined ? [] : [{ signal: "spans" as const, processor: spans }]),
       ...(logs === undefined ? [] : [{ signal: "logs" as const, processor: logs }])
     ]
@@ -99,27 +97,4 @@ const make = (options: SentryOptions): Effect.Effect<void, SentryConfigError | C
     })
   })
 
-interface Signal {
-  readonly signal: "errors" | "spans" | "logs"
-  readonly processor: BatchProcessor.BatchProcessor<never>
-}
-
-const report = (name: string, signals: ReadonlyArray<Signal>): ComponentReport => {
-  const pipes = signals.map(({ processor, signal }) => ({ signal, processor, status: processor.status() }))
-  const failing = pipes.filter(({ status }) => status.failures > 0)
-  const oldest = Math.max(0, ...failing.map(({ status }) => status.oldestAgeMillis))
-  return {
-    name,
-    kind: "sentry",
-    status: failing.length === 0 ? "up" : oldest > downAfter ? "down" : "degraded",
-    reason: failing.map(({ signal, status }) => `${signal}: ${status.lastError ?? "failing"}`)[0],
-    signals: pipes.map(({ processor, signal, status }) => ({
-      signal,
-      ledger: processor.ledger(),
-      queuedItems: status.queuedItems,
-      queuedBytes: status.queuedBytes,
-      oldestAgeMillis: status.oldestAgeMillis,
-      lastError: status.lastError === undefined || status.lastErrorAt === undefined ? undefined : { message: status.lastError, at: status.lastErrorAt }
-    }))
-  }
-}
+const report = (name: string, pipes: ReadonlyArray<ReportedPipe>): ComponentReport => ({ ...pipesReport(pipes), name, kind: "sentry" })

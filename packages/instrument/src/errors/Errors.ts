@@ -1,4 +1,4 @@
-import { type CompositionError, type ErrorData, Exporter, type ReportOptions, Telemetry } from "@effect-observability/core"
+import { type CompositionError, type ErrorData, Exporter, type ReportOptions, signalReport, Telemetry } from "@effect-observability/core"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -143,16 +143,13 @@ export const onAlert = <E, R>(
       onError: (error) => error.alert === true ? void pipe.offerUnsafe(error) : pipe.refuseUnsafe(1, "filtered"),
       flush: pipe.flush,
       report: () => {
-        const { lastError, lastErrorAt, oldestAgeMillis, queuedBytes, queuedItems, failures } = pipe.status()
+        const { failures, lastError } = pipe.status()
         return {
           name,
           kind: "alert",
           status: failures > 0 ? "degraded" : "up",
           reason: failures > 0 ? lastError : undefined,
-          signals: [{
-            signal: "errors", ledger: pipe.ledger(), queuedItems, queuedBytes, oldestAgeMillis,
-            lastError: lastError === undefined || lastErrorAt === undefined ? undefined : { message: lastError, at: lastErrorAt }
-          }]
+          signals: [signalReport({ signal: "errors", processor: pipe })]
         }
       }
     })

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { signalReport } from "../../hub/pipesReport.ts"
 import type { CompositionError, Telemetry } from "../../hub/Telemetry.ts"
 import type { MetricsRecorder } from "../../metrics/MetricsRecorder.ts"
 import * as StandardMetrics from "../../metrics/StandardMetrics.ts"
@@ -78,16 +79,13 @@ export const makeSink = (
       kind: "alert-sink",
       flush: processor.flush,
       report: () => {
-        const { failures, lastError, lastErrorAt, oldestAgeMillis, queuedBytes, queuedItems } = processor.status()
+        const { failures, lastError } = processor.status()
         return {
           name,
           kind: "alert-sink",
           status: failures > 0 ? "degraded" : "up",
           reason: failures > 0 ? lastError : undefined,
-          signals: [{
-            signal: "alerts", ledger: processor.ledger(), queuedItems, queuedBytes, oldestAgeMillis,
-            lastError: lastError === undefined || lastErrorAt === undefined ? undefined : { message: lastError, at: lastErrorAt }
-          }]
+          signals: [signalReport({ signal: "alerts", processor: processor })]
         }
       }
     })
