@@ -1,5 +1,5 @@
 import {
-  AlertHistory, AlertRule, Alerts, type AlertEvent, type AlertSinks, Ledger, MetricDefinition, MetricsRecorder, ObservabilityConfig, Telemetry
+  AlertHistory, AlertRule, Alerts, type AlertEvent, type AlertSinks, Ledger, MetricDefinition, MetricsRecorder, ObservabilityConfig, type ResourceQuery, Telemetry
 } from "@effect-observability/core"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -43,6 +43,35 @@ layer(Database.layer, { excludeTestServices: true })("alerts in PostgreSQL", (it
       assert.deepStrictEqual((yield* history.searchAlerts({ endTime: now + 1_000, state: "firing", alertname: "QueueDeep" })).events.length, 1)
       const rows = yield* ask(target, `select state, labels, value from ${names.schema}.observability_alerts order by timestamp`)
       assert.deepStrictEqual(rows.map((row) => [row["state"], row["value"]]), [["firing", 11], ["resolved", null]])
+    }))
+
+  it.effect("events are chosen by who told of them, in combination, beside labels of the same name and across pages", () =>
+    Effect.gen(function*() {
+      const { target } = yield* Database
+      const names = freshNames()
+      const { store } = yield* startProcess(target, names)
+      const readers = yield* Session.makeReaders(target, { connections: 1, statementTimeout: 10_000 })
+      const history = History.alerts({ names, readers, timeout: 11_000 })
+      const now = Date.now()
+      const fleet = [["a", "east", "live"], ["b", "east", "test"], ["c", "west", "live"], ["d", "", "live"]] as const
+      for (const [i, [instance, cluster, env]] of fleet.entries()) {
+        const lane = yield* Lane.make(store, { signal: "alerts", producer: randomUUID(), epoch: 1, resource: { ...resource, instance, cluster, env } })
+        const event: AlertEvent = {
+          eventId: randomUUID().replaceAll("-", ""), time: now + i, state: "firing", fingerprint: "00000000000000ff", alertname: "QueueDeep", labels: { cluster: "label" },
+          severity: "warning", summary: instance, description: undefined, value: 11, startedAt: now
+        }
+        yield* AlertsExporter.make({ names, lane, retentionDays: () => 90 }).export([event], { number: 1, attempt: 1 })
+      }
+      const of = (asked: ResourceQuery) =>
+        Effect.map(history.searchAlerts({ endTime: now + 1_000, resource: asked }), ({ events }) => events.map(({ summary }) => summary).sort().join(""))
+      for (const [asked, expected] of [
+        [{}, "abcd"], [{ cluster: "east" }, "ab"], [{ cluster: "east", env: "live" }, "a"], [{ cluster: "" }, "d"], [{ cluster: { neq: "east" } }, "cd"],
+        [{ env: { in: ["test", "none"] } }, "b"], [{ instance: { prefix: "c" } }, "c"], [{ cluster: "label" }, ""], [{ service: resource.service }, "abcd"], [{ service: "%" }, ""]
+      ] as const) assert.strictEqual(yield* of(asked), expected, JSON.stringify(asked))
+      const first = yield* history.searchAlerts({ endTime: now + 1_000, resource: { env: "live" }, limit: 2 })
+      const second = yield* history.searchAlerts({ endTime: now + 1_000, resource: { env: "live" }, limit: 2, cursor: first.cursor! })
+      assert.deepStrictEqual([...first.events, ...second.events].map(({ summary }) => summary), ["d", "c", "a"])
+      assert.isUndefined(second.cursor)
     }))
 
   it.effect("several processes tell of an alert once; when the leader goes another goes on where it was", () =>
