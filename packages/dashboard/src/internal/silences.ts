@@ -1,5 +1,7 @@
 import type { Alerts, SilenceInput } from "@effect-observability/core"
+import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import { json, refuse } from "./answers.ts"
 
@@ -15,8 +17,13 @@ export const sameOrigin = (request: Request) => {
 
 export const addSilence = (alerts: Alerts["Service"], request: Request) =>
   Effect.gen(function*() {
-    if (Number(request.headers["content-length"] ?? "0") > 65_536) return yield* refuse(413, "A silence is at most 64 kB of JSON.")
-    const body = yield* Effect.catch(request.json, () => refuse(400, "The body is no JSON."))
+    const body = yield* request.json.pipe(
+      // Also of a body that does not tell its length.
+      Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.kilobytes(64)),
+      Effect.catch(({ reason }) => "reason" in reason && reason.reason === "BodyTooLarge"
+        ? refuse(413, "A silence is at most 64 kB of JSON.")
+        : refuse(400, "The body is no JSON."))
+    )
     if (typeof body !== "object" || body === null) return yield* refuse(400, "The body must be an object: { matchers, endsAt, comment }.")
     const silence = yield* Effect.catch(alerts.silence(body as unknown as SilenceInput), ({ message }) => refuse(400, message))
     return json(silence, 201)
@@ -24,6 +31,6 @@ export const addSilence = (alerts: Alerts["Service"], request: Request) =>
 
 export const removeSilence = (alerts: Alerts["Service"], request: Request) =>
   Effect.gen(function*() {
-    const id = decodeURIComponent(request.url.split("?")[0]!.split("/").at(-1)!)
+    const id = request.url.split("?")[0]!.split("/").at(-1)!
     return (yield* alerts.unsilence(id)) ? json({ ended: true }) : yield* refuse(404, "There is no such silence.")
   })
