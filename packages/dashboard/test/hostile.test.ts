@@ -42,7 +42,7 @@ describe("a silence", () => {
         })
       )
       assert.include([0, 413], status)
-      for (const body of [null, [], "text", 5, { matchers: null }, { matchers: { a: "b" }, endsAt: "soon" }, { matchers: { a: "b" }, endsAt: 1e400 }]) {
+      for (const body of [null, [], "text", 5, { matchers: null }, { matchers: { a: "b" }, endsAt: "soon" }, { matchers: { a: "b" }, endsAt: Infinity }]) {
         assert.strictEqual((yield* call("/observability/api/silences", { method: "POST", headers: own, body })).status, 400, JSON.stringify(body))
       }
       for (const id of ["nothing", "%E0%A4%A", "__proto__"]) assert.include([400, 404], (yield* call(`/observability/api/silences/${id}`, { method: "DELETE", headers: own })).status, id)
