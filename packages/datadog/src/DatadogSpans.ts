@@ -1,10 +1,7 @@
 import { type BatchProcessor, Exporter, type SpanData, type Telemetry } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Headers from "effect/http/Headers"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Process from "node:process"
 import type { DatadogConfig } from "./DatadogConfig.ts"
@@ -153,7 +150,7 @@ class TraceExporter implements Exporter.Exporter<SpanData> {
     const said = printable(body)
     const words = said === "" ? "" : `: ${said}`
     if (status === 408 || status === 429 || status >= 500) {
-      return Exporter.unavailable(`the agent at ${label} answered ${status}${words}`, delayOf(retryAfter, now))
+      return Exporter.unavailable(`the agent at ${label} answered ${status}${words}`, Exporter.retryAfter(retryAfter, now))
     }
     this.prepared = undefined
     const reason = status >= 300 && status < 400 ? "redirect" : `rejected:${status}`
@@ -181,13 +178,6 @@ const hints: ReadonlyMap<number, string> = new Map([
 
 const header = (name: string, value: string | undefined): Readonly<Record<string, string>> =>
   value === undefined || !/^[\x20-\x7e]+$/.test(value) ? {} : { [name]: value }
-
-const delayOf = (retryAfter: string | undefined, now: number): Duration.Duration | undefined => {
-  const read = Headers.parseRetryAfter(retryAfter ?? "")
-  if (Result.isFailure(read)) return undefined
-  const asked = read.success
-  return asked._tag === "DateTime" ? Duration.millis(Math.max(0, asked.dateTime.epochMilliseconds - now)) : asked.duration
-}
 
 const parsed = (text: string): unknown => {
   try {

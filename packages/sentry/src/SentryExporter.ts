@@ -119,7 +119,8 @@ export class SentrySink {
           this.reachable = true
           this.unanswered.delete(category)
           const then = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-          this.limits.learn(answer, then)
+          const wanted = Exporter.retryAfter(answer.retryAfter, clock.currentTimeMillisUnsafe())
+          this.limits.learn({ ...answer, retryAfter: wanted === undefined ? undefined : Duration.toSeconds(wanted) }, then)
           if (answer.status >= 200 && answer.status < 300) {
             if (due !== undefined) {
               this.reports.arrived()
@@ -127,7 +128,7 @@ export class SentrySink {
             }
             return Effect.succeed(Exporter.complete)
           }
-          return Effect.fail(this.refusal(category, answer, then))
+          return Effect.fail(this.refusal(category, answer, wanted, then))
         })
         return due === undefined ? answered : Effect.ensuring(answered, Effect.sync(() => this.reports.returned()))
       }))
@@ -138,13 +139,13 @@ export class SentrySink {
     return Effect.suspend(() => this.unanswered.delete(category) ? Effect.fail(Exporter.unavailable("Sentry may have taken it")) : Effect.void)
   }
 
-  private refusal(category: Category, { body, retryAfter, status }: Answer, now: number): Exporter.ExportError {
+  private refusal(category: Category, { body, status }: Answer, wanted: Duration.Duration | undefined, now: number): Exporter.ExportError {
     const { label } = this.config.dsn
     // A server that repeats what it was asked with must not have the key shown.
     const said = printable(body.replaceAll(this.config.dsn.publicKey, "***"))
     const words = said === "" ? "" : `: ${said}`
     if (status === 408 || status === 429 || status >= 500) {
-      const wait = status === 429 ? this.limits.wait(category, now) : (retryAfter ?? 0) * 1_000
+      const wait = status === 429 ? this.limits.wait(category, now) : wanted === undefined ? 0 : Duration.toMillis(wanted)
       return Exporter.unavailable(`Sentry at ${label} answered ${status}${words}`, wait > 0 ? Duration.millis(wait) : undefined)
     }
     const hint = status === 401 || status === 403

@@ -1,6 +1,6 @@
 import { Diagnostics, Health, Ledger, type Listener, ObservabilityConfig, Telemetry } from "@effect-observability/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Data, Effect, Layer } from "effect"
+import { Clock, Data, Effect, Layer } from "effect"
 import { Sentry } from "../src/index.ts"
 import { ClientReports } from "../src/internal/ClientReports.ts"
 import { RateLimits } from "../src/internal/RateLimits.ts"
@@ -194,6 +194,24 @@ describe("a Sentry that fails", () => {
         assert.deepStrictEqual([ledgers.get("errors")!.exported, ledgers.get("spans")!.exported], [1, 1])
       }).pipe(Effect.provide(hub(sentry, { flushInterval: "20 millis" })))
       assert.deepStrictEqual(messages(sentry), ["limited"])
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("Retry-After may be a date: it is waited for, not a minute", () =>
+    Effect.gen(function*() {
+      const sentry = yield* receiver
+      yield* Effect.gen(function*() {
+        // Dates are whole seconds: between one and two of them from now.
+        const date = new Date((yield* Clock.currentTimeMillis) + 2_000).toUTCString()
+        sentry.answers.push({ status: 429, headers: { "retry-after": date } })
+        yield* fail("asked to wait")
+        yield* until("the first answer", () => sentry.requests === 1)
+        yield* until("the second request", () => sentry.requests === 2)
+        assert.isAtLeast(yield* Clock.currentTimeMillis, Date.parse(date) - 50)
+        yield* (yield* Telemetry).flush
+        const errors = (yield* books).get("errors")!
+        assert.deepStrictEqual([errors.accepted, errors.exported], [1, 1])
+      }).pipe(Effect.provide(hub(sentry)))
+      assert.deepStrictEqual(messages(sentry), ["asked to wait"])
     }).pipe(Effect.scoped), 30_000)
 })
 

@@ -1,3 +1,4 @@
+import { Exporter } from "@effect-observability/core"
 import { ClickHouseLogLevel, createClient } from "@clickhouse/client"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -5,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { Readable } from "node:stream"
 import type { Target } from "../ClickHouseConfig.ts"
-import { type Answer, ClickHouseFailure, retryAfterOf } from "./errors.ts"
+import { type Answer, ClickHouseFailure } from "./errors.ts"
 
 export interface Statement {
   readonly sql: string
@@ -80,7 +81,7 @@ const ask = (client: Client, target: Target, { body, limit = shortAnswer, parame
         const end = text.slice(-shortAnswer)
         const code = codeOf(headers["x-clickhouse-exception-code"], end)
         const failed = (said: string) =>
-          Effect.fail(new ClickHouseFailure({ _tag: "Answered", status, code, said, retryAfter: retryAfterOf(headers["retry-after"], now) }))
+          Effect.fail(new ClickHouseFailure({ _tag: "Answered", status, code, said, retryAfter: Exporter.retryAfter(headers["retry-after"], now) }))
         if (!good || code !== undefined) return failed(firstLine(end, target))
         if (body !== undefined && text.trim() !== "") return failed("an INSERT was answered with text: is this ClickHouse's HTTP interface?")
         return Effect.succeed(text)

@@ -1,5 +1,5 @@
 import { Exporter } from "@effect-observability/core"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 
 /** What came back, or did not. */
 export type Answer =
@@ -72,13 +72,4 @@ export const toExportError = (failure: ClickHouseFailure): Exporter.ExportError 
     return Exporter.refused(failure.message, `rejected:${code ?? status}`, status === 400 || status === 413)
   }
   return Exporter.unavailable(failure.message, retryAfter)
-}
-
-/** Seconds or a date (RFC 9110, 10.2.3); what makes no sense is none. `now` in milliseconds since the epoch. */
-export const retryAfterOf = (header: unknown, now: number): Duration.Duration | undefined => {
-  if (typeof header !== "string" || header.length > 64) return undefined
-  const text = header.trim()
-  if (/^\d{1,15}$/.test(text)) return Duration.seconds(Math.min(Number(text), 86_400))
-  const at = /^[A-Za-z]{3}, /.test(text) ? new Date(text).getTime() : NaN
-  return Number.isNaN(at) ? undefined : Duration.millis(Math.min(Math.max(0, at - now), 86_400_000))
 }

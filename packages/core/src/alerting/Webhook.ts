@@ -1,11 +1,12 @@
-import * as Duration from "effect/Duration"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { type ExportError, refused, unavailable } from "../pipe/Exporter.ts"
+import { type ExportError, refused, retryAfter, unavailable } from "../pipe/Exporter.ts"
 import type { AlertSink } from "./AlertSink.ts"
 import { type BodyOptions, v2Body, v4Body } from "./internal/bodies.ts"
 
@@ -84,8 +85,8 @@ const poster = (options: WebhookOptions): (body: unknown) => Effect.Effect<void,
       const { status } = response
       if (status >= 200 && status < 300) return
       if (status === 429 || status >= 500) {
-        const seconds = Number(response.headers["retry-after"])
-        return yield* unavailable(`${name}: ${parsed.host} answered ${status}`, seconds > 0 && seconds < 3_600 ? Duration.seconds(seconds) : undefined)
+        const now = yield* Clock.currentTimeMillis
+        return yield* unavailable(`${name}: ${parsed.host} answered ${status}`, retryAfter(response.headers["retry-after"], now))
       }
       return yield* refused(
         status === 0 || (status >= 300 && status < 400) ? `${name}: ${parsed.host} redirects, which is not followed: give the final URL` : `${name}: ${parsed.host} answered ${status}`,

@@ -1,6 +1,8 @@
 import type * as Arr from "effect/Array"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
 /**
@@ -79,3 +81,22 @@ export const unavailable = (message: string, retryAfter?: Duration.Duration): Ex
 
 export const refused = (message: string, reason: string, divisible = true): ExportError =>
   new ExportError({ reason: new Refused({ message, reason, divisible }) })
+
+/** A day: no answer keeps a sink waiting for longer. */
+const longestWait = Duration.days(1)
+
+/**
+ * The wait that a `Retry-After` header asks for (RFC 9110, 10.2.3): whole seconds, or a date in one of the three forms of 5.6.7,
+ * at most a day. None for a header that is absent or makes no sense. `now` in milliseconds since the epoch.
+ *
+ * @example
+ * ```ts
+ * Exporter.retryAfter("120", now) // two minutes
+ * Exporter.retryAfter("Wed, 21 Oct 2015 07:28:00 GMT", now) // until then; 0 if it is past
+ * ```
+ */
+export const retryAfter = (header: unknown, now: number): Duration.Duration | undefined => {
+  if (typeof header !== "string" || header.length > 64) return undefined
+  const asked = Headers.parseRetryAfter(header)
+  return Result.isFailure(asked) ? undefined : Duration.min(Headers.retryAfterDelay(asked.success, now), longestWait)
+}

@@ -1,6 +1,5 @@
+import { Exporter } from "@effect-observability/core"
 import * as Duration from "effect/Duration"
-import * as Headers from "effect/http/Headers"
-import * as Result from "effect/Result"
 import { printable } from "../internal/printable.ts"
 import { fieldOf, fieldsOf, textOf } from "./protoReader.ts"
 import type { Verdict } from "./Reply.ts"
@@ -39,7 +38,7 @@ export const httpVerdict = (
   if (status >= 200 && status < 300) return isJson ? partialSuccessJson(body) : partialSuccess(body)
   const said = statusMessage(body, isJson)
   const message = `answered ${status}${hints.get(status) ?? ""}${said === "" ? "" : `: ${said}`}`
-  if (later.has(status)) return { _tag: "Later", message, retryAfter: retryAfter(header("retry-after"), context.now) }
+  if (later.has(status)) return { _tag: "Later", message, retryAfter: Exporter.retryAfter(header("retry-after"), context.now) }
   if (status >= 300 && status < 400) return { _tag: "Refused", message, reason: "redirect", divisible: false }
   if (status === 500 || status === 408) return { _tag: "Ill", message, reason: `rejected:${status}` }
   return { _tag: "Refused", message, reason: `rejected:${status}`, divisible: status === 400 || status === 413 }
@@ -68,15 +67,6 @@ const statusMessage = (body: Uint8Array, isJson: boolean): string => {
     if (text !== "") return printable(text)
   }
   return printable(new TextDecoder().decode(body.subarray(0, 1_000)))
-}
-
-/** The wait a receiver asked for, whatever it wrote; the queue caps it. */
-const retryAfter = (value: string | undefined, now: number): Duration.Duration | undefined => {
-  if (value === undefined) return undefined
-  const asked = Headers.parseRetryAfter(value)
-  if (Result.isFailure(asked)) return undefined
-  const { success } = asked
-  return success._tag === "DateTime" ? Duration.millis(Math.max(0, success.dateTime.epochMilliseconds - now)) : success.duration
 }
 
 /** The end of a gRPC call. `details` is the serialised `google.rpc.Status` of `grpc-status-details-bin`. */

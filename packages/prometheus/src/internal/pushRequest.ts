@@ -1,14 +1,11 @@
 import { Exporter } from "@effect-observability/core"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { printable } from "./printable.ts"
 import type { PushTarget } from "./pushTarget.ts"
@@ -65,7 +62,8 @@ const failureOf = (target: PushTarget, response: HttpClientResponse.HttpClientRe
   const { status } = response
   const said = why === "" ? "" : `: ${why}`
   if (status === 408 || status === 429 || status >= 500) {
-    return Effect.flatMap(retryAfter(response), (delay) => Effect.fail(Exporter.unavailable(`the Pushgateway at ${target.label} answered ${status}${said}`, delay)))
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.fail(Exporter.unavailable(`the Pushgateway at ${target.label} answered ${status}${said}`, Exporter.retryAfter(response.headers["retry-after"], now))))
   }
   const reason = status >= 300 && status < 400 ? "redirect" : `rejected:${status}`
   return Effect.fail(Exporter.refused(`the Pushgateway at ${target.label} refused the push (${status}${hints.get(status) ?? ""})${said}`, reason, false))
@@ -78,15 +76,6 @@ const hints: ReadonlyMap<number, string> = new Map([
   [404, ", check the path of the url"],
   ...[301, 302, 303, 307, 308].map((status) => [status, ", a redirect, which is not followed: use the url it leads to"] as const)
 ])
-
-/** The wait the sink asked for, whatever it wrote; the queue caps it. */
-const retryAfter = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<Duration.Duration | undefined> =>
-  Effect.map(Clock.currentTimeMillis, (now) => {
-    const parsed = Headers.parseRetryAfter(response.headers["retry-after"] ?? "")
-    if (Result.isFailure(parsed)) return undefined
-    const asked = parsed.success
-    return asked._tag === "DateTime" ? Duration.millis(Math.max(0, asked.dateTime.epochMilliseconds - now)) : asked.duration
-  })
 
 /** Why a request did not come through, without the request itself: its headers are secret. */
 const causeOf = (error: HttpClientError.HttpClientError): string => {

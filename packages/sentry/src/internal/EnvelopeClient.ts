@@ -10,8 +10,8 @@ import { version } from "./version.ts"
 export interface Answer {
   readonly status: number
   readonly limits: string | undefined
-  /** Seconds. */
-  readonly retryAfter: number | undefined
+  /** The header as it came. */
+  readonly retryAfter: string | undefined
   /** What it said, at most a few kilobytes. */
   readonly body: string
 }
@@ -69,7 +69,6 @@ export class EnvelopeClient {
             const value = response.headers[name]
             return Array.isArray(value) ? value.join(",") : value
           }
-          const seconds = Number(header("retry-after"))
           let text = ""
           let over = false
           const finish = () => {
@@ -78,7 +77,7 @@ export class EnvelopeClient {
             resume(Effect.succeed({
               status: response.statusCode ?? 0,
               limits: header("x-sentry-rate-limits"),
-              retryAfter: Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined,
+              retryAfter: header("retry-after"),
               body: text
             }))
           }

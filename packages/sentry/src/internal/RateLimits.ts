@@ -15,7 +15,7 @@ export class RateLimits {
     return Math.max(0, (this.until.get(category) ?? 0) - now, (this.until.get("") ?? 0) - now)
   }
 
-  /** Reads `X-Sentry-Rate-Limits: 60:error;span:organization, 2700::key`, else `Retry-After` (seconds), else what a 429 means by itself. */
+  /** Reads `X-Sentry-Rate-Limits: 60:error;span:organization, 2700::key`, else `Retry-After` (in seconds from now), else what a 429 means by itself. */
   learn(answer: { readonly status: number; readonly limits: string | undefined; readonly retryAfter: number | undefined }, now: number): void {
     const { limits, retryAfter, status } = answer
     if (limits !== undefined && limits.trim() !== "") {
