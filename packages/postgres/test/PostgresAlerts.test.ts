@@ -1,12 +1,14 @@
 import {
-  AlertHistory, AlertRule, Alerts, type AlertEvent, type AlertSinks, Ledger, MetricDefinition, MetricsRecorder, ObservabilityConfig, type ResourceQuery, Telemetry
+  type Alert, AlertHistory, AlertRule, Alerts, type AlertEvent, type AlertSinks, Ledger, MetricDefinition, MetricsRecorder, ObservabilityConfig, type ResourceQuery, Telemetry
 } from "@effect-observability/core"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { randomUUID } from "node:crypto"
 import * as Lane from "../src/internal/Lane.ts"
+import * as Coordinator from "../src/internal/coordinator.ts"
 import * as Session from "../src/internal/session.ts"
 import * as AlertsExporter from "../src/PostgresAlerts.ts"
 import * as History from "../src/PostgresHistory.ts"
@@ -15,6 +17,11 @@ import { ask, Database, freshNames, resource, startProcess } from "./support/dat
 
 const Depth = MetricDefinition.gauge("queue_depth", { help: "Jobs waiting", labelNames: ["queue"] })
 const rule = AlertRule.make({ name: "QueueDeep", metric: Depth, groupBy: ["queue"], last: true, above: 10 })
+
+const alert: Alert = {
+  alertname: "QueueDeep", fingerprint: "00000000000000ff", labels: { alertname: "QueueDeep" }, severity: "warning", summary: "", description: undefined, origin: "rule",
+  state: "firing", value: 11, activeAt: 1, firedAt: 1
+}
 
 type Told = { readonly process: string; readonly status: string; readonly queue: string | undefined }
 
@@ -139,4 +146,34 @@ layer(Database.layer, { excludeTestServices: true })("alerts in PostgreSQL", (it
       assert.deepStrictEqual(firings, ["mail", "new", "print"])
       for (const runtime of left) yield* Effect.promise(() => runtime.runPromise(balanced))
     }), 60_000)
+
+  it.effect("a leader that stopped with its connection open is not waited for, and does not lead when it goes on", () =>
+    Effect.gen(function*() {
+      const { target } = yield* Database
+      const names = freshNames()
+      const make = Effect.gen(function*() {
+        const { store } = yield* startProcess(target, names)
+        return yield* Coordinator.make(store, { producer: randomUUID(), resource, goneAfter: 400 })
+      })
+      const [first, second] = [yield* make, yield* make]
+      const nothing = { firing: [], silences: [] }
+      assert.isTrue((yield* first.exchange(nothing)).leads)
+      assert.isFalse((yield* second.exchange(nothing)).leads)
+      yield* first.announce([alert])
+      // As long as it speaks it keeps the lock.
+      for (let i = 0; i < 4; i++) {
+        yield* Effect.sleep("150 millis")
+        assert.isTrue((yield* first.exchange(nothing)).leads)
+        assert.isFalse((yield* second.exchange(nothing)).leads)
+      }
+      yield* Effect.sleep("600 millis")
+      yield* second.exchange(nothing)
+      yield* Effect.sleep("100 millis")
+      const taken = yield* second.exchange(nothing)
+      assert.deepStrictEqual([taken.leads, taken.announced.map(({ fingerprint }) => fingerprint)], [true, [alert.fingerprint]])
+      // The former leader finds its connection gone, meets the others on a new one, and changes nothing of what was announced.
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(first.announce([]))))
+      assert.isFalse((yield* first.exchange(nothing)).leads)
+      assert.strictEqual((yield* second.exchange(nothing)).announced.length, 1)
+    }))
 })

@@ -169,7 +169,8 @@ layer(Database.layer, { excludeTestServices: true, timeout: "120 seconds" })("tr
         // Only what is older than 20 hours, in small chunks: the views see both kinds.
         const some = yield* pack(target, names, { minAge: 20 * 3_600, chunkSpans: 300 })
         assert.deepStrictEqual(some.problems, [])
-        assert.isAbove(some.chunks, 1)
+        // One or two days, by the time of day.
+        assert.isAtLeast(some.chunks, 1)
         assert.isBelow(some.spans, all.length)
         assert.deepStrictEqual(yield* shown(target, names.schema), before)
         yield* compare(history, memory, all, seed + 1)
