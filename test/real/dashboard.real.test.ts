@@ -78,6 +78,19 @@ describe("the dashboard in Chromium", () => {
       yield* show("?page=errors")
       assert.include(yield* text(page), "no stock")
 
+      // The processes chosen go along from page to page.
+      yield* show("")
+      yield* Effect.promise(async () => {
+        await page.getByLabel("Processes").fill("cluster=nowhere")
+        await page.keyboard.press("Enter")
+        await page.waitForFunction(() => document.body.innerText.includes("No spans in this time"))
+        await page.locator("nav a", { hasText: "Errors" }).click()
+        await page.waitForFunction(() => new URLSearchParams(location.search).get("resource") === "cluster=nowhere" && !document.body.innerText.includes("no stock"))
+        await page.getByLabel("Processes").fill("service=shop, cluster=")
+        await page.keyboard.press("Enter")
+        await page.waitForFunction(() => document.body.innerText.includes("no stock"))
+      })
+
       assert.strictEqual(yield* Effect.promise(() => page.evaluate(() => document.querySelectorAll("img, a[href^='javascript']").length + Number("hacked" in window))), 0)
       assert.deepStrictEqual(wrong, [])
       yield* balanced

@@ -40,10 +40,23 @@ for (const [name, backends] of [["memory", memory], ["PostgreSQL", postgres]] as
 
         const { metrics } = yield* api("metrics")
         assert.deepInclude(metrics.find((one: any) => one.name === "orders_total"), { type: "counter", labels: ["kind"], series: 2 })
-        const range = yield* api("range?metric=orders_total&function=increase&by=kind&step=3600000")
+        // What was recorded a moment ago lies after the last full step of now.
+        const around = `from=${Date.now() - 60_000}&to=${Date.now() + 20_000}&step=5000`
+        const range = yield* api(`range?metric=orders_total&function=increase&by=kind&${around}`)
         const same = yield* (yield* MetricsHistory).queryRange(range.query)
         assert.deepStrictEqual(range.times, same.times)
-        assert.strictEqual(range.series.length, same.series.length)
+        assert.deepStrictEqual(range.series.map(({ labels }: any) => labels), same.series.map(({ labels }) => labels))
+        assert.strictEqual(range.series.length, 2)
+
+        // Who recorded it chooses and compares, everywhere.
+        const compared = yield* api(`range?metric=orders_total&function=increase&byResource=service&${around}`)
+        assert.deepStrictEqual(compared.series.map(({ resource }: any) => resource), [{ service: "shop" }])
+        for (const [resource, some] of [["service=shop", true], ["cluster=nowhere", false]] as const) {
+          for (const [path, list] of [["operations", "operations"], ["traces", "traces"], ["errors", "groups"], [`range?metric=orders_total&function=increase&${around}`, "series"]] as const) {
+            const answer = yield* api(`${path}${path.includes("?") ? "&" : "?"}resource=${encodeURIComponent(resource)}`)
+            assert.strictEqual(answer[list].length > 0, some, `${path} ${resource}`)
+          }
+        }
 
         const { groups } = yield* api("errors")
         assert.strictEqual(groups.reduce((sum: number, group: any) => sum + group.count, 0), 3)
@@ -61,6 +74,7 @@ for (const [name, backends] of [["memory", memory], ["PostgreSQL", postgres]] as
           ["traces?limit=0", /^limit: /], ["traces?limit=1e9", /^limit: /], ["traces?from=x", /^from: /], ["traces?from=5&to=5", /^from: must be before/],
           ["traces?from=0", /^from: at most 92 days/], ["traces?kind=evil", /^kind: must be one of/], ["traces?attribute=x", /^attribute: must be key=value/],
           ["trace", /^id: is missing/], ["trace?id=%27%3B--", /^id: must be 32 hex/], ["span?span=x&id=1", /^id: /], ["range", /^metric: is missing/],
+          ["range?metric=a&byResource=region", /^byResource: /], ["traces?resource=region%3Deast", /^resource\.region /], ["traces?resource=east", /^resource: /],
           ["range?metric=a&step=1", /^step: /], ["range?metric=a&from=1&to=900000000&step=1000", /^step: makes more/], ["range?metric=a&quantile=0.5", /^quantile: /],
           [`traces?text=${"x".repeat(2_000)}`, /^text: is longer/], ["differs", /^status or minMs/], ["traces?cursor=nonsense", /cursor/]
         ] as const) {

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks"
-import { tick, timeOf } from "./state.ts"
+import { resourceOf, tick, timeOf } from "./state.ts"
 
 const base = document.documentElement.dataset["base"] ?? ""
 
@@ -24,17 +24,18 @@ export interface Answer<A = any> {
   readonly loading: boolean
 }
 
-/** The answer to a question, asked again whenever the page is brought up to date. With `timed` the time shown goes along. */
+/** The answer to a question, asked again whenever the page is brought up to date. With `timed` the time shown and the processes chosen go along. */
 export const useAnswer = (path: string | undefined, timed = true): Answer => {
   const [answer, set] = useState<Answer & { readonly path?: string | undefined }>({ data: undefined, error: undefined, loading: true })
   const at = tick.value
   const { from, to } = timeOf()
   // A range that moves with the clock is a new question at the next tick only.
-  const key = path === undefined ? "" : `${path}|${timed ? Math.round((to - from) / 1000) : ""}|${at}`
+  const resource = timed ? resourceOf() : ""
+  const key = path === undefined ? "" : `${path}|${resource}|${timed ? Math.round((to - from) / 1000) : ""}|${at}`
   useEffect(() => {
     if (path === undefined) return
     const stop = new AbortController()
-    const question = timed ? `${path}${path.includes("?") ? "&" : "?"}from=${from}&to=${to}` : path
+    const question = timed ? `${path}${path.includes("?") ? "&" : "?"}from=${from}&to=${to}${resource}` : path
     ask(question, { signal: stop.signal }).then(
       (data) => set({ data, error: undefined, loading: false, path }),
       (error) => { if (!stop.signal.aborted) set((before) => ({ data: before.path === path ? before.data : undefined, error: error.message, loading: false, path })) }

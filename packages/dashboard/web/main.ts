@@ -9,7 +9,7 @@ import { Trace } from "./pages/trace.ts"
 import { Traces } from "./pages/traces.ts"
 import { Alerts, Errors, Health } from "./pages/troubles.ts"
 import { go, hrefTo, hrefWith, isFixed, isLive, params, ranges, timeOf } from "./state.ts"
-import { link, select } from "./ui.ts"
+import { field, link, select } from "./ui.ts"
 
 /** What the navigation shows, and what it shows it for. */
 const pages: ReadonlyArray<readonly [string, string, ComponentType]> = [
@@ -33,6 +33,7 @@ const App = (): VNode<any> => {
       h("span", { class: "brand" }, h("i", { "aria-hidden": "true" }), h("span", null, service.value || "Observability")),
       h("nav", { "aria-label": "Pages" }, pages.map(([one, text]) => link(hrefTo(one), text, one === current ? { "aria-current": "page" } : {}))),
       h("div", { class: "time" },
+        field("Processes", params.value.get("resource") ?? "", (value) => go(hrefWith({ resource: value, cursor: undefined })), { placeholder: "cluster=east, env=live", size: 18 }),
         isFixed.value
           ? h("span", null, `${moment(from)} – ${moment(to)} `, link(hrefWith({ from: undefined, to: undefined, cursor: undefined }), "Back to now"))
           : select("Last", params.value.get("range") ?? "15m", ranges.map(([key, text]) => [key, text] as const), (value) => go(hrefWith({ range: value, cursor: undefined }))),

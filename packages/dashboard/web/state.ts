@@ -7,9 +7,13 @@ addEventListener("popstate", () => { params.value = new URLSearchParams(location
 
 export type Changes = Readonly<Record<string, string | undefined>>
 
-const kept = ["range", "from", "to", "live"]
+const kept = ["range", "from", "to", "live", "resource"]
 
-/** The URL of a page: the time is kept, everything else is what is named. */
+/** `resource=cluster=east&resource=env=live` of what stands in the URL as `cluster=east, env=live`. */
+export const resourceOf = (): string =>
+  (params.value.get("resource") ?? "").split(",").map((one) => one.trim()).filter((one) => one !== "").map((one) => `&resource=${encodeURIComponent(one)}`).join("")
+
+/** The URL of a page: time and processes are kept, everything else is what is named. */
 export const hrefTo = (page: string, changes: Changes = {}): string => {
   const next = new URLSearchParams({ page })
   for (const name of kept) if (params.value.has(name)) next.set(name, params.value.get(name)!)

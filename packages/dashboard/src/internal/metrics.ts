@@ -1,4 +1,4 @@
-import type { MetricsHistory, RangeFunction, Telemetry } from "@effect-observability/core"
+import { type MetricsHistory, type RangeFunction, resourceFields, type Telemetry } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import { refuse } from "./answers.ts"
 import type { Params } from "./params.ts"
@@ -24,6 +24,7 @@ export const range = (history: MetricsHistory["Service"], params: Params) =>
     const fn = (yield* params.oneOf("function", functions)) ?? "rate"
     const groups = yield* params.text("by")
     const labels = yield* params.pairs("label")
+    const processes = yield* params.oneOf("byResource", resourceFields)
     const quantile = yield* params.number("quantile", 0, 1)
     if (quantile !== undefined && fn !== "quantile") return yield* refuse(400, "quantile: only with function=quantile")
     const step = (yield* params.number("step", 1_000, endTime - startTime)) ?? Math.max(1_000, Math.ceil((endTime - startTime) / 120_000) * 1_000)
@@ -34,6 +35,8 @@ export const range = (history: MetricsHistory["Service"], params: Params) =>
       function: fn,
       groupBy: groups === undefined ? [] : groups.split(","),
       ...(labels === undefined ? {} : { labels }),
+      ...(yield* params.resource),
+      ...(processes === undefined ? {} : { groupByResource: [processes] }),
       start: Math.ceil(startTime / step) * step,
       end,
       step,

@@ -1,3 +1,4 @@
+import type { ResourceQuery } from "@effect-observability/core"
 import * as Effect from "effect/Effect"
 import { type Refused, refuse } from "./answers.ts"
 
@@ -52,6 +53,11 @@ export class Params {
     const wrong = all.find((pair) => pair.indexOf("=") < 1 || pair.length > maxText)
     if (wrong !== undefined) return refuse(400, `${name}: must be key=value, of at most ${maxText} characters`)
     return Effect.succeed(Object.fromEntries(all.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)])))
+  }
+
+  /** `resource=cluster=east`: only what processes of this kind recorded. The histories know which words there are. */
+  get resource(): Effect.Effect<{ readonly resource?: ResourceQuery }, Refused> {
+    return Effect.map(this.pairs("resource"), (resource) => resource === undefined ? {} : { resource })
   }
 
   /** `from` and `to` in milliseconds since the epoch; the last hour when left out. */

@@ -16,6 +16,7 @@ const filterOf = (params: Params) =>
     const max = yield* params.number("maxMs", 0, 1e9)
     return given({
       ...range,
+      ...(yield* params.resource),
       serviceName: yield* params.text("service"),
       operation: yield* params.text("operation"),
       kind: yield* params.oneOf("kind", kinds),
@@ -29,13 +30,13 @@ const filterOf = (params: Params) =>
 
 export const operations = (history: TraceHistory["Service"], params: Params) =>
   Effect.gen(function*() {
-    const query = given({ ...(yield* params.range), serviceName: yield* params.text("service"), limit: (yield* params.number("limit", 1, 500)) ?? 200 })
+    const query = given({ ...(yield* params.range), ...(yield* params.resource), serviceName: yield* params.text("service"), limit: (yield* params.number("limit", 1, 500)) ?? 200 })
     return { query, operations: yield* history.operations(query) }
   })
 
 export const dependencies = (history: TraceHistory["Service"], params: Params) =>
   Effect.gen(function*() {
-    const query = { ...(yield* params.range), limit: 200 }
+    const query = { ...(yield* params.range), ...(yield* params.resource), limit: 200 }
     return { query, dependencies: yield* history.dependencies(query) }
   })
 

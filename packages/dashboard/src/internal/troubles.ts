@@ -7,7 +7,7 @@ export const errorGroups = (history: ErrorHistory["Service"], params: Params) =>
   Effect.gen(function*() {
     const service = yield* params.text("service")
     const text = yield* params.text("text")
-    const query = { ...(yield* params.range), ...(service === undefined ? {} : { serviceName: service }), ...(text === undefined ? {} : { text }), limit: 200 }
+    const query = { ...(yield* params.range), ...(yield* params.resource), ...(service === undefined ? {} : { serviceName: service }), ...(text === undefined ? {} : { text }), limit: 200 }
     return { query, groups: yield* history.errorGroups(query) }
   })
 
@@ -24,6 +24,6 @@ export const alertsNow = (alerts: Alerts["Service"]) => Effect.all({ alerts: ale
 
 export const alertEvents = (history: AlertHistory["Service"], params: Params) =>
   Effect.gen(function*() {
-    const query = { ...(yield* params.range), limit: 200 }
+    const query = { ...(yield* params.range), ...(yield* params.resource), limit: 200 }
     return { query, events: (yield* history.searchAlerts(query)).events }
   })
