@@ -217,7 +217,10 @@ export const alertingOf = (root: Reader, problems: Array<Problem>): AlertingSett
     webhook,
     alertmanager
   }
-  for (const field of ["interval", "groupInterval", "repeatInterval"] as const) {
+  for (const [field, usual] of [["interval", 15], ["groupInterval", 60], ["repeatInterval", 14_400]] as const) {
+    reader.describe(field, {
+      anyOf: [{ type: "number", minimum: 0.1, maximum: 86_400 }, { type: "string" }], default: usual, description: "seconds, or text like \"15 seconds\"; at most one day"
+    })
     if (settings[field] < 100) reader.wrong(field, "expected 100 milliseconds or more")
   }
   reader.close()
