@@ -3,10 +3,13 @@ import type { Alert, AlertEvent, AlertStatus } from "../Alert.ts"
 import type { AlertNews } from "../AlertCoordinator.ts"
 import { silencing, type Silence } from "../Silence.ts"
 
+/** An alert of which every receiver has heard, `untold` or not all of them yet; `ended` and they do not all know. */
+export type Announced = Alert & { readonly untold?: boolean; readonly ended?: boolean }
+
 interface Meeting {
   readonly leads: boolean
   readonly others: ReadonlyArray<AlertNews>
-  readonly announced: ReadonlyArray<Alert>
+  readonly announced: ReadonlyArray<Announced>
 }
 
 export interface Turn {
@@ -21,7 +24,6 @@ export interface Turn {
   /** How many fire, by `[alertname, severity]` as JSON; 0 once for those that ended. */
   readonly counts: ReadonlyMap<string, number>
   readonly announced: ReadonlyArray<Alert>
-  readonly announces: boolean
 }
 
 /** What fires here and elsewhere, what of it was announced, and who speaks. */
@@ -29,13 +31,20 @@ export class Board {
   list: ReadonlyArray<AlertStatus> = []
   problem: string | undefined
   private announced = new Map<string, Alert>()
+  /** What receivers believe, as a leader said. */
+  private heard: ReadonlyArray<Announced> = []
   private speaks = false
   private counts = new Map<string, number>()
 
   met(meeting: Meeting | undefined): void {
     this.problem = undefined
     // Who speaks later goes on where the leader was.
-    if (meeting !== undefined && !meeting.leads) this.announced = mapOf(meeting.announced)
+    if (meeting !== undefined && !meeting.leads) this.inherit(meeting.announced)
+  }
+
+  private inherit(announced: ReadonlyArray<Announced>): void {
+    this.announced = mapOf(announced.filter(({ ended }) => ended !== true))
+    this.heard = announced.filter(({ untold }) => untold !== true)
   }
 
   alone(cause: Cause.Cause<unknown>): void {
@@ -57,7 +66,7 @@ export class Board {
     const { inhibitions, local, meeting, now, wall } = given
     const speaks = meeting === undefined || meeting.leads
     const begins = speaks && !this.speaks
-    if (begins && meeting !== undefined) this.announced = mapOf(meeting.announced)
+    if (begins && meeting !== undefined) this.inherit(meeting.announced)
     this.speaks = speaks
 
     const merged = new Map<string, Alert>()
@@ -85,8 +94,8 @@ export class Board {
     this.counts = new Map([...counts].filter(([, count]) => count > 0))
 
     const muted = new Set(this.list.filter((alert) => alert.inhibitedBy !== undefined || alert.silencedBy !== undefined).map((alert) => alert.fingerprint))
-    const inherited = begins ? [...this.announced.values()] : undefined
-    if (!speaks) return { speaks, inherited, firing, muted, changes: [], counts, announced: [], announces: false }
+    const inherited = begins ? this.heard : undefined
+    if (!speaks) return { speaks, inherited, firing, muted, changes: [], counts, announced: [] }
 
     const next = new Map(firing.map((alert) => [alert.fingerprint, alert]))
     const changes = [
@@ -94,14 +103,24 @@ export class Board {
       ...[...this.announced.values()].filter((alert) => !next.has(alert.fingerprint)).map((alert) => eventOf(alert, "resolved", now))
     ]
     this.announced = next
-    const announced = [...next.values()]
-    const before = new Set(meeting?.announced.map((alert) => alert.fingerprint))
-    return {
-      speaks, inherited, firing, muted, changes, counts, announced,
-      announces: before.size !== next.size || announced.some((alert) => !before.has(alert.fingerprint))
-    }
+    return { speaks, inherited, firing, muted, changes, counts, announced: [...next.values()] }
   }
 }
+
+/** What the next leader has to know: a receiver that has not heard yet is no receiver that was told. */
+export const announcementOf = (firing: ReadonlyArray<Alert>, owed: ReadonlyArray<{ readonly untold: ReadonlyArray<string>; readonly unended: ReadonlyArray<Alert> }>): ReadonlyArray<Announced> => {
+  const untold = new Set(owed.flatMap((one) => one.untold))
+  const fires = mapOf(firing)
+  const ended = [...mapOf(owed.flatMap((one) => one.unended)).values()].filter(({ fingerprint }) => !fires.has(fingerprint))
+  return [...firing.map((alert) => untold.has(alert.fingerprint) ? { ...alert, untold: true } : alert), ...ended.map((alert) => ({ ...alert, ended: true }))]
+}
+
+export const sameAnnouncement = (one: ReadonlyArray<Announced>, other: ReadonlyArray<Announced>): boolean => {
+  const keys = new Set(other.map(keyOf))
+  return one.length === other.length && one.every((alert) => keys.has(keyOf(alert)))
+}
+
+const keyOf = ({ ended, fingerprint, untold }: Announced): string => `${fingerprint} ${untold === true} ${ended === true}`
 
 const mapOf = (alerts: ReadonlyArray<Alert>) => new Map(alerts.map((alert) => [alert.fingerprint, alert]))
 

@@ -35,6 +35,26 @@ export class Notifier {
     this.options = { ...options, repeatInterval: sink.repeatInterval ?? options.repeatInterval }
   }
 
+  /** Fingerprints of what some sink was to hear and has not, and what it believes to fire and does not any more. */
+  owed(): { readonly untold: ReadonlyArray<string>; readonly unended: ReadonlyArray<Alert> } {
+    const untold: Array<string> = []
+    for (const [rule, alerts] of this.firing) {
+      const told = this.told.get(rule)?.alerts
+      for (const fingerprint of alerts.keys()) if (!this.muted.has(fingerprint) && told?.has(fingerprint) !== true) untold.push(fingerprint)
+    }
+    const unended: Array<Alert> = []
+    for (const [rule, { alerts }] of this.told) {
+      for (const [fingerprint, alert] of alerts) if (this.firing.get(rule)?.has(fingerprint) !== true) unended.push(alert)
+    }
+    return { untold, unended }
+  }
+
+  /** Nothing was said of it, and it may be at once. */
+  withdrawn(rule: string): void {
+    const told = this.told.get(rule)
+    if (told !== undefined) told.waiting = false
+  }
+
   /** What a former leader has told. */
   seed(alerts: ReadonlyArray<Alert>, now: number): void {
     this.told.clear()

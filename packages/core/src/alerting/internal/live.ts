@@ -14,7 +14,7 @@ import { type AlertRule, AlertRuleError } from "../AlertRule.ts"
 import type { Alerts, AlertsOptions } from "../Alerts.ts"
 import { log } from "../AlertSink.ts"
 import { check, type Silence, SilenceError } from "../Silence.ts"
-import { Board } from "./Board.ts"
+import { announcementOf, Board, sameAnnouncement } from "./Board.ts"
 import { Doubts } from "./Doubts.ts"
 import { makeSink } from "./sinkPipe.ts"
 import { Watcher } from "./Watcher.ts"
@@ -30,6 +30,7 @@ export const make = (options: AlertsOptions, fromSettings = false) =>
     const interval = yield* millis("interval", options.interval, 15_000)
     const groupInterval = yield* millis("groupInterval", options.groupInterval, 60_000)
     const repeatInterval = yield* millis("repeatInterval", options.repeatInterval, 4 * 3_600_000)
+    const meetingLimit = Math.max(1_000, Math.min(10_000, interval))
     const { maxGroups = 1_000, thresholds = true } = options
     if (!Number.isInteger(maxGroups) || maxGroups < 1 || maxGroups > 100_000) {
       return yield* new AlertRuleError({ message: "alerting.maxGroups: expected a whole number from 1 to 100000" })
@@ -58,7 +59,7 @@ export const make = (options: AlertsOptions, fromSettings = false) =>
       if (names.has(sink.name)) return yield* new AlertRuleError({ message: `alerting.sinks: two are named "${sink.name}": give one of them another name` })
       names.add(sink.name)
     }
-    const sinks = yield* Effect.forEach(options.sinks ?? [log()], (sink) => makeSink(telemetry, recorder, sink, { groupInterval, repeatInterval, now }))
+    const sinks = yield* Effect.forEach(options.sinks ?? [log()], (sink) => makeSink(telemetry, recorder, sink, { groupInterval, repeatInterval, now, staleAfter: 2 * interval + meetingLimit }))
 
     const { enabled, metrics } = telemetry.settings()
     const reader = telemetry.store.frames()
@@ -83,7 +84,7 @@ export const make = (options: AlertsOptions, fromSettings = false) =>
       const meeting = coordinator === undefined
         ? undefined
         : yield* coordinator.exchange({ firing, silences: [...silences.values()] }).pipe(
-          Effect.timeout(Duration.millis(Math.max(1_000, Math.min(10_000, interval)))),
+          Effect.timeout(Duration.millis(meetingLimit)),
           Effect.catchCause((cause) => Effect.as(Effect.sync(() => board.alone(cause)), undefined))
         )
       if (coordinator === undefined || meeting !== undefined) board.met(meeting)
@@ -99,9 +100,14 @@ export const make = (options: AlertsOptions, fromSettings = false) =>
         const [alertname, severity] = JSON.parse(key) as [string, string]
         recorder.setGaugeUnsafe(StandardMetrics.AlertsFiring, count, { alertname, severity })
       }
-      if (!turn.speaks) return
+      if (!turn.speaks) {
+        for (const sink of sinks) sink.hush()
+        return
+      }
       for (const sink of sinks) sink.tell(turn, at)
-      if (coordinator !== undefined && meeting !== undefined && turn.announces) yield* Effect.catchCause(coordinator.announce(turn.announced), () => Effect.void)
+      if (coordinator === undefined || meeting === undefined) return
+      const announcement = announcementOf(turn.announced, sinks.map((sink) => sink.owed()))
+      if (!sameAnnouncement(announcement, meeting.announced)) yield* Effect.catchCause(coordinator.announce(announcement), () => Effect.void)
     })
 
     const tick = Effect.suspend(() => Effect.sleep(interval - (clock.currentTimeMillisUnsafe() % interval))).pipe(

@@ -13,6 +13,9 @@ import { Notifier, type NotifierOptions } from "./Notifier.ts"
 export interface SinkPipe {
   /** Queues what is due. Never waits. */
   readonly tell: (turn: Turn, now: number) => void
+  /** Another process speaks: what is queued here is its to say. */
+  readonly hush: () => void
+  readonly owed: Notifier["owed"]
 }
 
 /** Tries of one notification; then it is dropped, and its rule is told again when the next one is due. */
@@ -26,12 +29,14 @@ export const makeSink = (
   telemetry: Telemetry["Service"],
   recorder: MetricsRecorder["Service"],
   sink: AlertSink,
-  options: NotifierOptions & { readonly now: () => number }
+  /** `staleAfter`, milliseconds: who had no turn for so long (a paused process) says nothing before the next, another may speak. */
+  options: NotifierOptions & { readonly now: () => number; readonly staleAfter: number }
 ): Effect.Effect<SinkPipe, CompositionError, Scope.Scope> =>
   Effect.gen(function*() {
     const notifier = new Notifier(sink, options)
     const count = (outcome: "sent" | "failed" | "dropped", n = 1) =>
       recorder.incrementCounterUnsafe(StandardMetrics.AlertNotifications, n, { sink: sink.name, outcome })
+    let spokeAt = -Infinity
     /** The rule in flight, for when it is given up. */
     let current: string | undefined
     const lost = () => {
@@ -42,6 +47,10 @@ export const makeSink = (
         export: ([rule]) =>
           Effect.suspend(() => {
             current = rule
+            if (options.now() - spokeAt > options.staleAfter) {
+              notifier.withdrawn(rule)
+              return Effect.succeed(complete)
+            }
             const rendered = notifier.render(rule, options.now())
             if (rendered === undefined) {
               notifier.settled(rule, options.now())
@@ -90,7 +99,10 @@ export const makeSink = (
       }
     })
     return {
+      hush: () => void (spokeAt = -Infinity),
+      owed: () => notifier.owed(),
       tell: (turn, now) => {
+        spokeAt = options.now()
         if (turn.inherited !== undefined) notifier.seed(turn.inherited, now)
         for (const rule of notifier.due(turn.firing, turn.muted, now)) {
           notifier.queued(rule)
