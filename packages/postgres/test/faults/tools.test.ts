@@ -99,7 +99,8 @@ describe("the proxy", () => {
       yield* proxy.setLatency(60)
       const before = performance.now()
       yield* connection.query("select 1")
-      assert.isAtLeast(performance.now() - before, 119)
+      // Timers may come a little early.
+      assert.isAtLeast(performance.now() - before, 110)
       yield* proxy.setLatency(0)
 
       yield* proxy.hang
