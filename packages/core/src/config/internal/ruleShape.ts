@@ -26,20 +26,25 @@ const matchers: Shape = {
   }
 }
 
+/** What is looked at, of rules of both kinds. */
+const figure = {
+  name,
+  metric: { type: "string", pattern: "^[a-zA-Z_][a-zA-Z0-9_]{0,254}$" },
+  labels: matchers,
+  groupBy: { type: "array", items: { type: "string" } },
+  increase: duration,
+  rate: duration,
+  last: { const: true },
+  quantile: { type: "number", minimum: 0, maximum: 1 },
+  window: duration
+} satisfies Readonly<Record<string, Shape>>
+
 /** `AlertRuleInput` for editors; what depends on several fields (one figure, one comparison) is checked when it is read. */
 export const ruleShape: Shape = {
   type: "object",
   required: ["name", "metric"],
   properties: {
-    name,
-    metric: { type: "string", pattern: "^[a-zA-Z_][a-zA-Z0-9_]{0,254}$" },
-    labels: matchers,
-    groupBy: { type: "array", items: { type: "string" } },
-    increase: duration,
-    rate: duration,
-    last: { const: true },
-    quantile: { type: "number", minimum: 0, maximum: 1 },
-    window: duration,
+    ...figure,
     above: { type: "number" },
     atLeast: { type: "number" },
     below: { type: "number" },
@@ -80,15 +85,7 @@ export const anomalyShape = {
   type: "object",
   required: ["name", "metric"],
   properties: {
-    name,
-    metric: { type: "string", pattern: "^[a-zA-Z_][a-zA-Z0-9_]{0,254}$" },
-    labels: matchers,
-    groupBy: { type: "array", items: { type: "string" } },
-    increase: duration,
-    rate: duration,
-    last: { const: true },
-    quantile: { type: "number", minimum: 0, maximum: 1 },
-    window: duration,
+    ...figure,
     severity: { enum: ["info", "warning", "critical"] },
     summary: { type: "string" },
     season: { enum: ["day", "week"] },
