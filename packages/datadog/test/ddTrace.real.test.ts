@@ -61,7 +61,7 @@ const ours = (received: FakeAgent) =>
  * What only a tracer that patches modules has, what is the machine's, or said once per chunk by us and on every span by them; and that we keep
  * an exception as an event too.
  */
-const theirOwn = /^(_dd\.git\..*|_dd\.span_events\.has_exception|runtime-id|_dd\.tags\.process|_dd\.integration|_dd\.sdk\..*|_dd\.agent_psr|service|language|process_id|_dd\.p\.tid|_dd\.entity_id)$/
+const theirOwn = /^(_dd\.git\..*|_dd\.span_events\.has_exception|runtime-id|_dd\.tags\.process|_dd\.integration|_dd\.sdk\..*|_dd\.agent_psr|service|language|process_id|_dd\.p\.tid|_dd\.entity_id|service\.instance\.id)$/
 
 const comparable = (spans: ReadonlyArray<AgentSpan>) => {
   const byId = new Map(spans.map((span) => [span.span_id, span.resource]))

@@ -31,7 +31,7 @@ const batchOf = (number: number, hostile: ReadonlyArray<HostileMetric>): Promise
     const { body } = yield* exposition.render("application/openmetrics-text")
     const openMetrics = yield* Stream.mkString(Stream.decodeText(body))
     return { text, openMetrics, expected: expectedSamples(store) }
-  }).pipe(Effect.provide(Prometheus.layer({ createdTimestamps: number % 2 === 0 })), Effect.scoped, Effect.runPromise)
+  }).pipe(Effect.provide(Prometheus.layer({ targetInfo: false, createdTimestamps: number % 2 === 0 })), Effect.scoped, Effect.runPromise)
 
 /** Most names are made unique, so that there are families enough; hostile ones stay as they are. */
 const distinct = (metric: HostileMetric, i: number): HostileMetric =>
